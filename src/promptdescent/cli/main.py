@@ -1,0 +1,143 @@
+"""The commands ``demo``, ``optimize``, ``resume`` and ``show``, and the program's entry point."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptdescent import __version__, runner
+from promptdescent.cli import output
+from promptdescent.cli.flags import FLAGS, RUN, Settings, given, takes_settings
+from promptdescent.cli.output import ExitCode
+from promptdescent.cli.running import Place, agreed, carry_out, opened_store
+from promptdescent.config import TASK_FILE_SUFFIXES, RunSpec, load_task_file
+from promptdescent.errors import ConfigError, PromptDescentError
+from promptdescent.report.record import as_text, canonical, run_record
+from promptdescent.report.text import summary
+from promptdescent.tasks.demo import demo_settings
+
+app = typer.Typer(
+    help="Improve the prompt of a language model task, with evidence for every gain that is claimed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StoreFlag = Annotated[
+    str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.", rich_help_panel=RUN)
+]
+YesFlag = Annotated[
+    bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
+]
+GainFlag = Annotated[
+    bool, typer.Option("--require-gain", help="Exit with 4 if no gain was shown.", rich_help_panel=RUN)
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Beginning of a run's id, or latest.")]
+
+DEFAULT_STORE = ".promptdescent"
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    show_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Say the version and exit.")] = False,
+) -> None:
+    if show_version:
+        output.result(f"promptdescent {__version__}")
+        raise SystemExit(ExitCode.DONE)
+
+
+@app.command()
+@takes_settings(["seed", "concurrency", "max_calls", "max_total_tokens"])
+def demo(
+    *, store: StoreFlag = DEFAULT_STORE, require_gain: GainFlag = False, quiet: QuietFlag = False, **settings: object
+) -> None:
+    """A whole run on data of our own with the embedded model: no key, no network."""
+    flags = given(settings)
+    spec = RunSpec().with_settings(demo_settings(flags.get("seed", 0))).with_settings(flags)
+    _start(spec, Place(store=store, quiet=quiet, require_gain=require_gain), yes=False)
+
+
+@app.command()
+@takes_settings(name for name in FLAGS if name != "data")
+def optimize(
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA_OR_TASK", help="File of rows, or a task file (.yaml).")
+    ] = None,
+    *,
+    store: StoreFlag = DEFAULT_STORE,
+    yes: YesFlag = False,
+    require_gain: GainFlag = False,
+    quiet: QuietFlag = False,
+    **settings: object,
+) -> None:
+    """Find a better prompt for your own rows, and say whether the gain is real."""
+    _start(_spec(data, given(settings)), Place(store=store, quiet=quiet, require_gain=require_gain), yes=yes)
+
+
+@app.command()
+def resume(
+    run: RunArgument, store: StoreFlag = DEFAULT_STORE, require_gain: GainFlag = False, quiet: QuietFlag = False
+) -> None:
+    """Go on with a run that was interrupted, failed or killed."""
+    place = Place(store=store, quiet=quiet, require_gain=require_gain)
+    code = carry_out(
+        lambda opened, watcher: runner.resume(run, store=opened, observers=[watcher]), place, must_exist=True
+    )
+    raise SystemExit(code)
+
+
+@app.command()
+def show(
+    run: RunArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole record as JSON.")] = False,
+    as_canonical: Annotated[
+        bool, typer.Option("--canonical", help="The part of the record that equal runs share, as JSON.")
+    ] = False,
+    store: StoreFlag = DEFAULT_STORE,
+) -> None:
+    """Print what is recorded of a run."""
+    if as_json and as_canonical:
+        raise ConfigError("--json and --canonical: give one of them")
+    with opened_store(store, must_exist=True) as opened:
+        record = run_record(opened, run)
+    if as_canonical:
+        output.result(as_text(canonical(record)))
+    else:
+        output.result(as_text(record) if as_json else summary(record))
+
+
+def main() -> None:
+    """Run the command line. Exits with an :class:`ExitCode`."""
+    output.tolerate_any_encoding()
+    try:
+        app()
+    except PromptDescentError as error:  # from before a run was at work: nothing was paid for
+        output.error(str(error))
+        sys.exit(ExitCode.INPUT)
+
+
+def _spec(data: str | None, flags: Settings) -> RunSpec:
+    """Task file and flags as one; a flag wins over the file."""
+    if data is None:
+        return RunSpec().with_settings(flags)
+    if Path(data).suffix.lower() in TASK_FILE_SUFFIXES:
+        return load_task_file(Path(data)).with_settings(flags)
+    return RunSpec().with_settings({"data": data, **flags})
+
+
+def _start(spec: RunSpec, place: Place, *, yes: bool) -> None:
+    code = carry_out(
+        lambda store, watcher: runner.start(
+            spec, store=store, observers=[watcher], confirm=lambda plan: agreed(plan, yes=yes)
+        ),
+        place,
+    )
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Results go to stdout, everything else to stderr. A reader that has gone away ends neither a run nor its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import IntEnum
+from typing import TextIO
+
+from promptdescent.report.text import printable
+
+
+class ExitCode(IntEnum):
+    """What a command says to the shell."""
+
+    DONE = 0
+    """Finished; a run: with a verdict, whatever it says."""
+    INPUT = 2
+    """What was given cannot be used. Typer's usage errors are 2 too."""
+    FAILED = 3
+    """A run ended by failures or without a verdict."""
+    NO_GAIN = 4
+    """With --require-gain: no gain was shown."""
+    INTERRUPTED = 130
+
+
+def result(text: str) -> None:
+    """Write a result, which must be printable already."""
+    _write(sys.stdout, text)
+
+
+def message(text: str) -> None:
+    """Write a line for the user, with nothing in it that could act on a terminal."""
+    _write(sys.stderr, printable(text))
+
+
+def error(text: str) -> None:
+    """Say what went wrong."""
+    message(f"error: {text}")
+
+
+def tolerate_any_encoding() -> None:
+    """Write what the terminal's encoding lacks as an escape, rather than fail at the end of a run."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # tests and notebooks put in streams of their own
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # What is still in the buffer would fail again when the interpreter flushes it at its end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

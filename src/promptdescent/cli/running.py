@@ -1,0 +1,138 @@
+"""What every command that runs something shares: the store, progress, interruption, the result and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from promptdescent.cli import output
+from promptdescent.cli.output import ExitCode
+from promptdescent.cli.progress import Reporter, reporter
+from promptdescent.errors import PermanentError, PromptDescentError, StoreError
+from promptdescent.planning import Forecast
+from promptdescent.records import Progress
+from promptdescent.report.cost import PricedModel, charge, total_of
+from promptdescent.report.record import run_record
+from promptdescent.report.text import summary
+from promptdescent.runner import RunResult
+from promptdescent.store.store import Store
+
+Work: TypeAlias = Callable[[Store, Reporter], Coroutine[Any, Any, RunResult]]
+"""Starts or resumes a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where runs are kept, and how a command reports."""
+
+    store: str
+    quiet: bool = False
+    require_gain: bool = False
+
+
+@contextlib.contextmanager
+def opened_store(where: str, *, must_exist: bool) -> Iterator[Store]:
+    """The store in a folder or at a database address. Raises :class:`StoreError`."""
+    if must_exist and "://" not in where and not Path(where).is_dir():
+        raise StoreError(f"there is no store in {where}: name the folder of your runs with --store")
+    store = Store.open(where)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def carry_out(work: Work, place: Place, *, must_exist: bool = False) -> ExitCode:
+    """Do the work, print the run's summary, and return the exit code. Raises errors from before the run was at work."""
+    with opened_store(place.store, must_exist=must_exist) as store:
+        watcher = reporter(quiet=place.quiet, price=PaidMoney(store))
+        try:
+            with watcher:
+                outcome = asyncio.run(_stoppable(work(store, watcher)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return _interrupted(store, watcher.last)
+        except PromptDescentError as error:
+            if watcher.last is None:
+                raise
+            return _failed(store, watcher.last, error)
+        output.result(summary(run_record(store, outcome.run)))
+        if place.require_gain and not outcome.verdict.gain_shown:
+            output.error("no gain was shown (--require-gain)")
+            return ExitCode.NO_GAIN
+        return ExitCode.DONE
+
+
+async def _stoppable(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+    """The work; SIGTERM cancels it as Ctrl-C does, so that the run is recorded as interrupted."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
+
+
+def _interrupted(store: Store, last: Progress | None) -> ExitCode:
+    if last is None:
+        output.error("interrupted before the run began; nothing was paid for")
+    else:
+        output.result(summary(run_record(store, last.run)))
+    return ExitCode.INTERRUPTED
+
+
+def _failed(store: Store, last: Progress, error: PromptDescentError) -> ExitCode:
+    """The run is recorded as failed. A key or model that is refused before any reply came is bad input."""
+    nothing_came = last.used.calls == 0
+    if not nothing_came:
+        output.result(summary(run_record(store, last.run)))
+    output.error(str(error))
+    return ExitCode.INPUT if nothing_came and isinstance(error, PermanentError) else ExitCode.FAILED
+
+
+class PaidMoney:
+    """US dollars that a run has paid so far, by the models in its record."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._models: dict[str, PricedModel] = {}
+        self._at = 0.0
+
+    def __call__(self, progress: Progress) -> float | None:
+        """None if a price is not known."""
+        if not self._models:
+            manifest = self._store.manifest(progress.run)
+            self._at = self._store.clock()
+            self._models = {
+                "task": PricedModel.of(manifest.task_model.name, manifest.task_identity),
+                "optimizer": PricedModel.of(manifest.optimizer_model.name, manifest.optimizer_identity),
+            }
+        return total_of([charge(self._models[role], usage, at=self._at) for role, usage in progress.paid.items()])
+
+
+def agreed(plan: Forecast, *, yes: bool) -> bool:
+    """Whether a run without a cap may call models outside this machine: by --yes, or asked once in a terminal."""
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    total = plan.total
+    output.message(
+        f"This run has no cap: at most {total.calls:,} calls, about {total.tokens:,} tokens, outside this machine."
+    )
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    with _interruptible():
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question: asyncio's own handler would wait for the loop, which the question blocks."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,261 @@
+"""RunSpec: task file and flags as one frozen value.
+
+A task file is YAML whose keys are the fields of :class:`RunSpec`; a flag is a field with dashes for underscores.
+Where both are given the flag wins. A path in a task file is relative to the file; so is the file of a ``prompt:
+"@FILE"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from promptdescent.errors import ConfigError, nearest
+from promptdescent.records import ModelSettings, Placement, Role
+
+Cache = Literal["store", "run", "off"]
+Style = Literal["chat", "few-shot"]
+
+PATHS = ("data", "train", "dev", "test")
+TASK_FILE_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """Everything that decides a run, as given. It holds names of environment variables, never their values."""
+
+    # the rows
+    data: str | None = None
+    """File of rows to split by seed: CSV, JSONL or JSON."""
+    train: str | None = None
+    """File of train rows, with ``dev`` and ``test`` in place of ``data``."""
+    dev: str | None = None
+    test: str | None = None
+    split_column: str | None = None
+    """Column of ``data`` that says train, dev or test."""
+    input: tuple[str, ...] = ()
+    """Input columns."""
+    target: str | None = None
+    """Column of the right answer."""
+    train_rows: int | None = None
+    """Rows to take; by default at most 100 train, 100 dev and 300 test rows."""
+    dev_rows: int | None = None
+    test_rows: int | None = None
+
+    # the task
+    prompt: str | None = None
+    """The starting prompt, or ``@FILE``."""
+    placement: Placement | None = None
+    metric: str | None = None
+    """``exact``, ``choice``, ``number`` or ``module:function``."""
+    read: str | None = None
+    """How a choice is read from a reply: ``default``, ``first``, ``last`` or ``line``."""
+    notes: str = ""
+    """Anything about the domain that the optimizer model should know."""
+
+    # the models
+    task_model: str | None = None
+    optimizer_model: str | None = None
+    """The task model by default."""
+    base_url: str | None = None
+    """Endpoint of both models."""
+    task_base_url: str | None = None
+    optimizer_base_url: str | None = None
+    task_api_key_env: str | None = None
+    """Environment variable that holds the key."""
+    optimizer_api_key_env: str | None = None
+    task_temperature: float = 0.0
+    optimizer_temperature: float = 1.0
+    task_max_tokens: int = 256
+    optimizer_max_tokens: int = 512
+    optimizer_style: Style = "chat"
+    """``few-shot`` for a small model that is asked by raw completion."""
+
+    # the search
+    recipe: str = "gpo"
+    seed: int = 0
+    steps: int = 18
+    """The most steps."""
+    candidates: int | None = None
+    """Proposals per step; the recipe's own number by default."""
+    patience: int | None = None
+    """Steps without a better prompt after which the search ends; 0 = never; the recipe's own number by default."""
+    max_calls: int | None = None
+    max_total_tokens: int | None = None
+    concurrency: int = 16
+    cache: Cache = "store"
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        _check_choices(self)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> RunSpec:
+        """This spec with some fields replaced. Raises :class:`ConfigError` for an unknown key, with the nearest known
+        one.
+        """
+        return replace(self, **_checked(settings, where="settings"))
+
+    def model(self, role: Role) -> ModelSpec:
+        """The model of a role with everything that is needed to open it. Raises :class:`ConfigError` if none is
+        named.
+        """
+        if self.task_model is None:
+            raise ConfigError(
+                "--task-model is missing: name the model that does the task, such as gpt-4o-mini or local:smollm2"
+            )
+        if role == "task":
+            settings = ModelSettings(
+                name=self.task_model, temperature=self.task_temperature, max_tokens=self.task_max_tokens
+            )
+            return ModelSpec(
+                role=role,
+                settings=settings,
+                base_url=self.task_base_url or self.base_url,
+                api_key_env=self.task_api_key_env,
+            )
+        same = self.optimizer_model is None
+        settings = ModelSettings(
+            name=self.optimizer_model or self.task_model,
+            temperature=self.optimizer_temperature,
+            max_tokens=self.optimizer_max_tokens,
+            style=self.optimizer_style,
+            stop=("\n",) if self.optimizer_style == "few-shot" else (),
+        )
+        return ModelSpec(
+            role=role,
+            settings=settings,
+            base_url=self.optimizer_base_url or self.base_url or (self.task_base_url if same else None),
+            api_key_env=self.optimizer_api_key_env or (self.task_api_key_env if same else None),
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """All fields that differ from their default, as JSON can hold them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        defaults = RunSpec()
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value != getattr(defaults, name)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One role's model: which, where, how it is sampled, and where its key is."""
+
+    role: Role
+    settings: ModelSettings
+    base_url: str | None
+    api_key_env: str | None
+
+
+def load_task_file(path: Path) -> RunSpec:
+    """The spec in a YAML task file. Raises :class:`ConfigError` for anything that cannot be used, naming the file and
+    the key.
+    """
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such task file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the task file cannot be read: {error}") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: this is no valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: a task file holds keys and values, such as `data: reviews.csv`")
+    settings = _checked(content, where=str(path))
+    for key in PATHS:
+        if settings.get(key) is not None:
+            settings[key] = str(path.parent / settings[key])
+    prompt = settings.get("prompt")
+    if isinstance(prompt, str) and prompt.startswith("@"):
+        settings["prompt"] = "@" + str(path.parent / prompt[1:])
+    try:
+        return RunSpec(**settings)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_prompt(given: str | None) -> str:
+    """The text of ``--prompt TEXT`` or ``@FILE``. Raises :class:`ConfigError` if there is none or the file cannot be
+    read.
+    """
+    if given is None:
+        raise ConfigError("--prompt is missing: give the prompt you use today, as text or as @FILE")
+    if not given.startswith("@"):
+        return given
+    path = Path(given[1:])
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ConfigError(f"--prompt {given}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--prompt {given}: the file cannot be read: {error}") from error
+
+
+def _checked(settings: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Settings whose keys are known and whose values have the type of their field."""
+    from pydantic import TypeAdapter, ValidationError
+
+    types = _field_types()
+    checked: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in types:
+            raise ConfigError(f"{where}: unknown key {key!r}; {nearest(str(key), types)}")
+        if key == "input" and isinstance(value, str):
+            value = (value,)
+        try:
+            checked[key] = TypeAdapter(types[key]).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {key} cannot be {value!r}: {error.errors()[0]['msg']}") from None
+    return checked
+
+
+def _field_types() -> dict[str, Any]:
+    from typing import get_type_hints
+
+    return get_type_hints(RunSpec)
+
+
+def _check_numbers(spec: RunSpec) -> None:
+    least = {
+        "train_rows": 1,
+        "dev_rows": 1,
+        "test_rows": 1,
+        "task_max_tokens": 1,
+        "optimizer_max_tokens": 1,
+        "task_temperature": 0,
+        "optimizer_temperature": 0,
+        "steps": 1,
+        "candidates": 1,
+        "patience": 0,
+        "max_calls": 1,
+        "max_total_tokens": 1,
+        "concurrency": 1,
+    }
+    for name, minimum in least.items():
+        value = getattr(spec, name)
+        if value is not None and value < minimum:
+            raise ConfigError(f"{flag(name)} must be at least {minimum}, not {value}")
+
+
+def _check_choices(spec: RunSpec) -> None:
+    for name, allowed in (
+        ("placement", get_args(Placement)),
+        ("cache", get_args(Cache)),
+        ("optimizer_style", get_args(Style)),
+    ):
+        value = getattr(spec, name)
+        if value is not None and value not in allowed:
+            raise ConfigError(f"{flag(name)} cannot be {value!r}; {nearest(str(value), allowed)}")
+
+
+def flag(field_name: str) -> str:
+    """The flag of a field: ``task_model`` -> ``--task-model``."""
+    return "--" + field_name.replace("_", "-")

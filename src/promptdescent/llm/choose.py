@@ -1,0 +1,48 @@
+"""A model by its name: ``local:PATH``, ``simulated:NAME``, or a model of an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from promptdescent.errors import ConfigError
+from promptdescent.llm.base import LLM
+from promptdescent.llm.local import LocalLLM
+from promptdescent.llm.openai_compatible import OpenAICompatible
+from promptdescent.llm.simulated import simulated
+from promptdescent.records import Example, Role
+
+LOCAL = "local:"
+SIMULATED = "simulated:"
+
+
+def open_model(
+    name: str,
+    *,
+    role: Role,
+    base_url: str | None,
+    api_key_env: str | None,
+    rows: Sequence[Example],
+    labels: Sequence[str],
+) -> LLM:
+    """The model ``name``; ``rows`` and ``labels`` are for simulated task models, which must know the right answers.
+
+    Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used.
+    """
+    in_process = name.startswith((LOCAL, SIMULATED))
+    if in_process and (base_url or api_key_env):
+        given = f"--{role}-base-url" if base_url else f"--{role}-api-key-env"
+        raise ConfigError(f"{name} runs in this process and takes no {given}")
+    if name.startswith(LOCAL):
+        return LocalLLM(name.removeprefix(LOCAL))
+    if name.startswith(SIMULATED):
+        return simulated(name.removeprefix(SIMULATED), role=role, rows=rows, labels=labels)
+    return OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=f"--{role}-api-key-env")
+
+
+def is_remote(name: str, base_url: str | None) -> bool:
+    """Whether calls to the model leave this machine."""
+    if name.startswith((LOCAL, SIMULATED)):
+        return False
+    host = urlsplit(base_url or "https://api.openai.com").hostname or ""
+    return not (host == "localhost" or host == "::1" or host.startswith("127."))

@@ -1,0 +1,319 @@
+"""Concurrency, retries and the one budget over both roles, around any model.
+
+With ``evaluator.py`` this is the only place where work overlaps. Every attempt is committed to the run's ledger
+before it is sent, and its replies when they come, so that a killed run pays again at most for what was in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from promptdescent.errors import (
+    BudgetExhausted,
+    ModelError,
+    RateLimited,
+    RequestRefused,
+    TooManyFailures,
+    TransientError,
+)
+from promptdescent.llm.base import LLM, Completion, Ledger, Request, StoredReply
+from promptdescent.records import ROLES, Reply, Usage
+
+CHARACTERS_PER_TOKEN = 4
+"""Rule of thumb for English text, for forecasts only."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def estimate_tokens(characters: int) -> int:
+    """Tokens that a text of so many characters has, about."""
+    return -(-characters // CHARACTERS_PER_TOKEN)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caps:
+    """The most that a run may use or pay, over both roles. None = no cap."""
+
+    calls: int | None = None
+    tokens: int | None = None
+
+
+class Budget:
+    """What is left under the caps. Both counters, *used* and *paid*, stay under them; whichever reaches a cap first
+    stops the search.
+
+    Calls are exact: one is taken before it is sent. Tokens are known only when a reply came, so the expected tokens
+    of calls in flight are set aside meanwhile.
+    """
+
+    def __init__(self, caps: Caps, ledger: Ledger, *, clock: Callable[[], float]) -> None:
+        self.caps = caps
+        self.clock = clock
+        totals = ledger.totals()
+        self._claimed = set(ledger.used_calls())
+        self._counted = set(self._claimed)
+        self._used_tokens = sum(totals[role].used.tokens for role in ROLES)
+        self._paid_calls = sum(totals[role].paid.calls for role in ROLES)
+        self._paid_tokens = sum(totals[role].paid.tokens for role in ROLES)
+        self._in_flight_tokens = 0
+        self._held_calls = 0
+        self._held_tokens = 0
+
+    def hold_back(self, *, calls: int, tokens: int) -> None:
+        """Keep so much for the verdict: until the next change the search cannot spend it. ``calls=0, tokens=0`` gives
+        it free.
+        """
+        self._held_calls, self._held_tokens = calls, tokens
+
+    def claim(self, call: str) -> None:
+        """Count ``call`` as used, once. Raises :class:`BudgetExhausted` if a cap leaves no room for it."""
+        if call in self._claimed:
+            return
+        self._check_calls(len(self._claimed))
+        self._check_tokens(self._used_tokens)
+        self._claimed.add(call)
+
+    def count(self, call: str, usage: Usage) -> None:
+        """Add the tokens of a used call, once."""
+        self._claimed.add(call)
+        if call not in self._counted:
+            self._counted.add(call)
+            self._used_tokens += usage.tokens
+
+    def disclaim(self, call: str) -> None:
+        """Take back a claim that turned out to be for another call; one that was counted stays."""
+        if call not in self._counted:
+            self._claimed.discard(call)
+
+    def pay(self, expected_tokens: int) -> None:
+        """Take one attempt before it is sent. Raises :class:`BudgetExhausted` if a cap leaves no room for it."""
+        self._check_calls(self._paid_calls)
+        self._check_tokens(self._paid_tokens + self._in_flight_tokens + expected_tokens)
+        self._paid_calls += 1
+        self._in_flight_tokens += expected_tokens
+
+    def settle(self, expected_tokens: int, usage: Usage) -> None:
+        """Replace an attempt's expected tokens by what it cost; nothing if it failed."""
+        self._in_flight_tokens -= expected_tokens
+        self._paid_tokens += usage.tokens
+
+    def _check_calls(self, taken: int) -> None:
+        if self.caps.calls is not None and taken + 1 > self.caps.calls - self._held_calls:
+            raise BudgetExhausted(f"the cap of {self.caps.calls} calls (--max-calls) is reached")
+
+    def _check_tokens(self, taken: int) -> None:
+        if self.caps.tokens is not None and taken > self.caps.tokens - self._held_tokens:
+            raise BudgetExhausted(f"the cap of {self.caps.tokens} tokens (--max-total-tokens) is reached")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """How a call that failed for a passing reason is tried again: exponential back-off with jitter, or the wait the
+    endpoint asked for.
+    """
+
+    attempts: int = 6
+    first_wait: float = 0.5
+    """Seconds."""
+    longest_wait: float = 30.0
+    """Seconds; also the most that an endpoint's own wish is obeyed."""
+    failures_in_a_row: int = 10
+    """So many calls that failed for good, without one success between them, end the run."""
+
+
+class LimitedLLM:
+    """A model whose calls are limited, paid from one budget, recorded, and retried. Share ``slots`` and ``budget``
+    between roles.
+    """
+
+    def __init__(
+        self, inner: LLM, *, slots: asyncio.Semaphore, budget: Budget, ledger: Ledger, retry: RetryPolicy | None = None
+    ) -> None:
+        self._inner = inner
+        self._slots = slots
+        self._budget = budget
+        self._ledger = ledger
+        self._retry = retry or RetryPolicy()
+        self._failures_in_a_row = 0
+
+    @property
+    def identity(self) -> str:
+        return self._inner.identity
+
+    @property
+    def serves_n(self) -> bool:
+        return self._inner.serves_n
+
+    @property
+    def refuses_temperature(self) -> bool:
+        return self._inner.refuses_temperature
+
+    async def prepare(self) -> None:
+        await self._inner.prepare()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def complete(self, request: Request) -> Completion:
+        """One call with its retries.
+
+        Raises the last :class:`TransientError` when all attempts failed, :class:`TooManyFailures` when calls keep
+        doing so, :class:`BudgetExhausted` when a cap leaves no room for another attempt, and any permanent error at
+        once.
+        """
+        import stamina
+
+        retry = self._retry
+
+        def decide(error: Exception) -> bool | float:
+            if not isinstance(error, TransientError):
+                return False
+            if isinstance(error, RateLimited) and error.retry_after is not None:
+                return min(error.retry_after, retry.longest_wait)
+            return True
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=decide,
+                attempts=retry.attempts,
+                timeout=None,
+                wait_initial=retry.first_wait,
+                wait_max=retry.longest_wait,
+                wait_jitter=retry.first_wait,
+            ):
+                with attempt:
+                    completion = await self._attempt(request)
+        except TransientError as error:
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= retry.failures_in_a_row:
+                raise TooManyFailures(
+                    f"{self._failures_in_a_row} calls in a row failed after {retry.attempts} attempts each; "
+                    f"the last one: {error}. Check the endpoint, then go on with `promptdescent resume`."
+                ) from error
+            raise
+        self._failures_in_a_row = 0
+        return completion
+
+    async def _attempt(self, request: Request) -> Completion:
+        expected = estimate_tokens(request.characters) + request.max_tokens * request.n
+        self._budget.pay(expected)
+        usage = Usage()
+        try:
+            async with self._slots:
+                call = call_of(request, self._inner)
+                number = await self._ledger.begin(call, request.role)
+                try:
+                    completion = await self._inner.complete(request)
+                except ModelError as error:
+                    await self._ledger.fail(number, str(error))
+                    raise
+                usage = completion.usage
+                await self._ledger.succeed(number, self._stored(request, call, completion))
+                return completion
+        finally:
+            self._budget.settle(expected, usage)
+
+    def _stored(self, request: Request, call: str, completion: Completion) -> list[StoredReply]:
+        now = self._budget.clock()
+        return [
+            StoredReply(
+                key=key_of(request.at(offset), self._inner),
+                call=call,
+                reply=reply,
+                usage=completion.usage,
+                created_at=now,
+            )
+            for offset, reply in enumerate(completion.replies)
+        ]
+
+
+def key_of(request: Request, llm: LLM) -> str:
+    """Cache key of the request's first sample at ``llm``. A refused temperature counts as above 0."""
+    return request.key(llm.identity, sampled=request.temperature > 0 or llm.refuses_temperature)
+
+
+def call_of(request: Request, llm: LLM) -> str:
+    """What identifies the call that would send this request: its first sample and how many it asks for."""
+    return f"{key_of(request, llm)}x{request.n}"
+
+
+async def ordered_map(
+    function: Callable[[Item], Awaitable[Result]], items: AsyncIterable[Item], *, window: int
+) -> AsyncIterator[Result]:
+    """Results of ``function`` over ``items`` in the items' order, with at most ``window`` of them unfinished or unread.
+
+    ``items`` is read as fast as the window allows, in a task of its own, so that a slow producer and the work
+    overlap. The first error, of ``items`` or of ``function``, is raised at its place in the order, and everything
+    unfinished is cancelled.
+    """
+    places = asyncio.Semaphore(window)
+    queue: asyncio.Queue[asyncio.Task[Result] | None] = asyncio.Queue()
+    tasks: set[asyncio.Task[Result]] = set()
+
+    async def start(item: Item) -> Result:
+        return await function(item)
+
+    async def feed() -> None:
+        try:
+            async for item in items:
+                await places.acquire()
+                task = asyncio.create_task(start(item))
+                tasks.add(task)
+                queue.put_nowait(task)
+        finally:
+            queue.put_nowait(None)
+
+    feeder = asyncio.create_task(feed())
+    try:
+        while (task := await queue.get()) is not None:
+            result = await task
+            tasks.discard(task)
+            places.release()
+            yield result
+        await feeder
+    finally:
+        for unfinished in (feeder, *tasks):
+            unfinished.cancel()
+        await asyncio.gather(feeder, *tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One reply of several asked for; or none, with the reason why its call failed for good."""
+
+    reply: Reply | None
+    error: str = ""
+
+
+async def samples(llm: LLM, request: Request) -> AsyncIterator[Sample]:
+    """The ``request.n`` replies in the order of their index, each as soon as it and all before it are there.
+
+    They are asked for in one call where the model serves that; what it does not give is requested singly. A call that
+    fails for good gives a :class:`Sample` without a reply.
+    """
+    done = 0
+    if llm.serves_n and request.n > 1:
+        first = await _sample(llm, request)
+        for sample in first:
+            yield sample
+        done = len(first)
+
+    async def rest() -> AsyncIterator[Request]:
+        for offset in range(done, request.n):
+            yield request.at(offset)
+
+    async for singles in ordered_map(lambda single: _sample(llm, single), rest(), window=max(1, request.n)):
+        for sample in singles:
+            yield sample
+
+
+async def _sample(llm: LLM, request: Request) -> list[Sample]:
+    try:
+        completion = await llm.complete(request)
+    except (TransientError, RequestRefused) as error:
+        return [Sample(reply=None, error=str(error))]
+    return [Sample(reply=reply) for reply in completion.replies]

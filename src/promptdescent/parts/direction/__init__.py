@@ -1,0 +1,1 @@
+"""Update direction: what is said of the current prompt, and of the prompts before it."""

@@ -1,0 +1,3 @@
+"""What every optimizer needs around the update: where prompts start, which are scored and how, who survives, when it
+ends.
+"""

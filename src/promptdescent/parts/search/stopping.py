@@ -1,0 +1,39 @@
+"""Stopping: when the search ends before its last step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from promptdescent.records import OptimizerState, TaskBrief
+
+
+class Stopping(Protocol):
+    """Ends a search early."""
+
+    def reason(self, state: OptimizerState, brief: TaskBrief) -> str:
+        """Why the search ends after this state; empty to go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """After so many steps without a new best prompt (6 is ours: the paper stops "at a plateau" and gives no number)."""
+
+    steps: int = 6
+    """0 = never."""
+
+    def reason(self, state: OptimizerState, brief: TaskBrief) -> str:
+        if self.steps and state.steps_without_gain >= self.steps:
+            return f"{self.steps} steps without a better prompt"
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerfectScore:
+    """When the best prompt cannot be beaten on the dev rows."""
+
+    def reason(self, state: OptimizerState, brief: TaskBrief) -> str:
+        score = state.best.score
+        if brief.perfect_score is not None and score is not None and score >= brief.perfect_score:
+            return "perfect dev score"
+        return ""

@@ -1,0 +1,391 @@
+"""The frozen values that flow through a run, and the two protocols by which a lower layer reaches an upper one.
+
+All are immutable and serialise to JSON with :func:`to_json` and back with :func:`from_json`; a run's record is made
+of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, Protocol, TypeVar
+
+Role = Literal["task", "optimizer"]
+"""Which of the two models a call goes to: the one that does the task, or the one that writes prompts."""
+
+ROLES: tuple[Role, ...] = ("task", "optimizer")
+
+Placement = Literal["before", "after", "system", "template"]
+"""Where a prompt stands: before or after the question, as system message, or as a template with ``{column}``
+placeholders.
+"""
+
+Split = Literal["train", "dev", "test"]
+
+
+# --- task ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One labelled row."""
+
+    id: str
+    """Digest of inputs and target: two copies of one row have the same id."""
+    inputs: tuple[tuple[str, str], ...]
+    """The input columns in order, as (name, text)."""
+    target: str
+    """The right answer as text; a list of references is kept as JSON text."""
+
+    @property
+    def question(self) -> str:
+        """The row as a model reads it: the text of a single column, or one ``name: text`` line per column."""
+        if len(self.inputs) == 1:
+            return self.inputs[0][1]
+        return "\n".join(f"{name}: {text}" for name, text in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskBrief:
+    """All that the parts of an optimizer may know of a task. It holds train rows only, never dev or test rows."""
+
+    labels: tuple[str, ...]
+    """The answers to choose from; empty for a task that is no choice."""
+    placement: Placement
+    placeholders: tuple[str, ...]
+    """Columns that the starting prompt names and that no rewrite may drop; empty unless placement is template."""
+    train: tuple[Example, ...]
+    mean_over_rows: bool
+    """Whether the objective is a mean over rows, so that a part of the rows estimates it."""
+    perfect_score: float | None = 1.0
+    """The highest score there can be; None where the metric has no known upper end."""
+    notes: str = ""
+    """What the user says of the domain; may be empty."""
+
+
+# --- prompts and messages --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptPart:
+    """A named piece of a prompt."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """An ordered set of named parts; by default the one part ``instruction``."""
+
+    parts: tuple[PromptPart, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Prompt:
+        """The prompt whose only part is the instruction ``text``."""
+        return cls(parts=(PromptPart(name="instruction", text=text),))
+
+    @property
+    def text(self) -> str:
+        """All parts, with an empty line between them."""
+        return "\n\n".join(part.text for part in self.parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One turn of a chat. ``content`` holds its pieces in order; all are text so far."""
+
+    role: Literal["system", "user", "assistant"]
+    content: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The pieces joined."""
+        return "".join(self.content)
+
+
+# --- model calls -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What calls cost: how many there were, and their tokens as the endpoint counted them."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in and out."""
+        return self.tokens_in + self.tokens_out
+
+
+Finish = Literal["stop", "length", "refused"]
+"""Why a reply ended: by itself, at the token limit, or because the endpoint filtered it or the model refused."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """One sample of a model, without its ``<think>`` part."""
+
+    text: str
+    finish: Finish = "stop"
+    thought_chars: int = 0
+    """Characters of reasoning that were stripped from the text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """A model and how it is sampled."""
+
+    name: str
+    temperature: float
+    max_tokens: int
+    style: Literal["chat", "few-shot"] = "chat"
+    """How meta-prompts are put to an optimizer model: as a chat, or as worked pairs for raw completion."""
+    stop: tuple[str, ...] = ()
+
+
+# --- evaluation ------------------------------------------------------------------------------------------------------
+
+OutcomeKind = Literal["answered", "empty", "cut off", "refused", "unreadable", "missing"]
+"""What became of one row. All but *missing* count with their score; a missing row leaves both sides of a comparison."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """One prompt on one row."""
+
+    example: str
+    """Id of the row."""
+    kind: OutcomeKind
+    score: float | None
+    """The metric's value, 0 for a reply without a readable answer, None if the call failed for good."""
+    answer: str | None = None
+    """The answer as read from the reply."""
+    reply: str = ""
+    feedback: str = ""
+    """What a metric had to say of the answer."""
+    error: str = ""
+    """Why the row is missing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """One prompt on a set of rows, in the rows' order."""
+
+    outcomes: tuple[Outcome, ...]
+    score: float | None
+    """The objective over the rows that are not missing; None if all are."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that the score rests on."""
+        return len(self.outcomes) - self.missing
+
+    @property
+    def missing(self) -> int:
+        """Rows whose call failed for good."""
+        return sum(outcome.score is None for outcome in self.outcomes)
+
+
+Fate = Literal["scored", "rejected", "failed"]
+"""A proposal was scored; or rejected by screening; or its evaluation lost too many rows to count."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A prompt that was proposed, with what became of it."""
+
+    id: str
+    """``step.index``; the starting prompt is ``0.0``."""
+    prompt: Prompt
+    parent: str | None
+    """Id of the prompt it was written from; None for a starting prompt."""
+    fate: Fate
+    reason: str = ""
+    """Why it was rejected or failed."""
+    score: float | None = None
+    """Dev score, on ``rows`` rows."""
+    rows: int = 0
+    missing: int = 0
+    distance: int | None = None
+    """Words by which it differs from its parent: word-level Levenshtein distance."""
+
+
+# --- the optimizer ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerState:
+    """Everything the next step needs. Resuming a run is loading this and going on."""
+
+    step: int
+    """Steps done: 0 after the starting prompt was scored."""
+    total_steps: int
+    """T of the schedule, fixed at the start."""
+    current: Candidate
+    trajectory: tuple[Candidate, ...]
+    """The prompts that were current, oldest first; the last one is ``current``."""
+    best: Candidate
+    """Highest dev score so far among fully scored prompts; the earlier one on a tie."""
+    tried: tuple[str, ...]
+    """Texts that were already scored or rejected; none is scored twice."""
+    steps_without_gain: int = 0
+    """Steps since ``best`` last changed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepRecord:
+    """One step of an optimizer, with every proposal it considered."""
+
+    step: int
+    word_budget: int | None
+    """Words that a rewrite was allowed to change; None without a limit."""
+    meta_prompt: tuple[Message, ...]
+    """What the optimizer model was sent; a raw completion is a single user message."""
+    candidates: tuple[Candidate, ...]
+    """All proposals in the order of their index."""
+    selected: str
+    """Id of the prompt that became current; the old one's if no proposal could be scored."""
+    failed_proposals: int
+    """Proposals that never came because their call failed for good."""
+    stop: str = ""
+    """Why the search ends after this step; empty while it goes on."""
+    state: OptimizerState
+    """The state after the step."""
+
+
+# --- the result ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Starting and found prompt on the test rows, pairwise. Scores are means over ``rows``."""
+
+    start_score: float
+    best_score: float
+    difference: float
+    interval: tuple[float, float]
+    """95 % confidence interval of the difference."""
+    p_value: float
+    rows: int
+    """Test rows with a score on both sides."""
+    missing: int
+    """Test rows left out because a call failed for good."""
+    leaked: int
+    """Test rows left out because they also stand in train or dev."""
+    test: str
+    """Name of the significance test."""
+    interval_method: str
+    gain_shown: bool
+    """Whether test and interval agree that the found prompt is better."""
+    commonest_answer_score: float | None
+    """For a choice: the score of always answering the commonest label of the test rows."""
+    start_outcomes: tuple[Outcome, ...] = ()
+    best_outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunManifest:
+    """What a run is, fixed before its first call; with the store it can rebuild the run."""
+
+    version: str
+    """Version of promptdescent."""
+    seed: int
+    recipe_name: str
+    recipe: Mapping[str, Any]
+    """The recipe as data: one entry per slot, each with its type and fields."""
+    task_model: ModelSettings
+    optimizer_model: ModelSettings
+    task_identity: str
+    """Endpoint identity of the task model when the run began, as in cache keys."""
+    optimizer_identity: str
+    prompt: str
+    """The starting prompt."""
+    placement: Placement
+    metric: str
+    labels: tuple[str, ...]
+    task_fingerprint: str
+    """Digest of rows, splits, metric and placement."""
+    split_sizes: Mapping[str, int]
+    leaked: tuple[str, ...] = ()
+    """Ids of test rows that also stand in train or dev; they are left out of the verdict."""
+    similarity: str
+    """How past prompts are compared."""
+    total_steps: int
+    max_calls: int | None
+    max_total_tokens: int | None
+    cache: Literal["store", "run", "off"]
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    """The run's settings as given, without secrets: enough to resume it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Where a run stands, for observers."""
+
+    run: str
+    """Its id in the store."""
+    phase: Literal["start", "search", "verdict", "done"]
+    step: int
+    total_steps: int
+    best_score: float | None
+    word_budget: int | None
+    used: Usage
+    """Both roles."""
+    paid: Mapping[Role, Usage]
+    """By role; what the run costs in money goes by it."""
+    forecast_calls: int
+    """Calls that the whole run is expected to use at most."""
+
+
+class RunObserver(Protocol):
+    """Is told how a run goes. Observers are called from the event loop and must return at once."""
+
+    def on_message(self, text: str) -> None:
+        """A line for the user, such as the forecast or a warning."""
+
+    def on_progress(self, progress: Progress) -> None:
+        """Numbers changed."""
+
+    def on_step(self, record: StepRecord) -> None:
+        """A step was committed."""
+
+
+class Evaluate(Protocol):
+    """Scores prompts on rows. Evaluations come in the order of the prompts, each as soon as it is whole."""
+
+    def __call__(self, prompts: AsyncIterable[Prompt], examples: Sequence[Example]) -> AsyncIterator[Evaluation]: ...
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(value: Any) -> str:
+    """A record as JSON text."""
+    return str(_adapter(type(value)).dump_json(value).decode())
+
+
+def from_json(kind: type[T], text: str) -> T:
+    """The record of type ``kind`` that :func:`to_json` wrote. Raises ``pydantic.ValidationError`` for anything else."""
+    result: T = _adapter(kind).validate_json(text)
+    return result

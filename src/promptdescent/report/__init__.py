@@ -1,0 +1,1 @@
+"""What the store holds of a run, for people and programs: record, verdict in words, cost. It calls no model."""

@@ -1,0 +1,366 @@
+"""One run: spec -> task, models, recipe, optimizer -> store, telling its observers.
+
+A run's record is a row of events: *start* (the starting prompt scored), one *step* each, *search ended*, *verdict*,
+and its *status* in between. Resuming is loading the state of the last of them and going on; what an unfinished step
+had asked is answered from the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptdescent.assembly import (
+    NO_EXTRAS,
+    Given,
+    Models,
+    load_task,
+    manifest_of,
+    open_models,
+    rebuild_task,
+    recipe_for,
+)
+from promptdescent.config import RunSpec
+from promptdescent.errors import BudgetExhausted, ConfigError, PromptDescentError, RunFailed, UnusableReplies
+from promptdescent.evaluator import Evaluator
+from promptdescent.llm.base import LLM
+from promptdescent.llm.cache import CachedLLM
+from promptdescent.llm.limits import Budget, Caps, LimitedLLM
+from promptdescent.narrator import NarratedLedger, Narrator
+from promptdescent.optimizer import (
+    CUT_OFF_REPLY,
+    EMPTY_REPLY,
+    OptimizerModel,
+    Surroundings,
+    descend,
+    first_state,
+    stop_reason,
+)
+from promptdescent.parts.recipe import Recipe
+from promptdescent.planning import Forecast, forecast
+from promptdescent.records import (
+    Evaluation,
+    Example,
+    OptimizerState,
+    Outcome,
+    Prompt,
+    Role,
+    RunManifest,
+    RunObserver,
+    StepRecord,
+    Verdict,
+    from_json,
+    to_json,
+)
+from promptdescent.store.ledger import RunLedger
+from promptdescent.store.replies import RunReplies
+from promptdescent.store.store import RunStatus, State, Store
+from promptdescent.tasks.target import PromptTarget
+from promptdescent.tasks.task import Task
+from promptdescent.verdict import judge
+
+FIRST_REPLIES = 20
+"""A run stops if over half of a role's first replies are empty or cut off."""
+
+Confirm = Callable[[Forecast], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a run ended."""
+
+    run: str
+    """Its id in the store."""
+    start_prompt: str
+    best_prompt: str
+    """The best prompt on the dev rows; the starting prompt if none was better."""
+    best_dev_score: float
+    verdict: Verdict
+
+
+async def start(
+    spec: RunSpec,
+    *,
+    store: Store,
+    given: Given = NO_EXTRAS,
+    observers: Sequence[RunObserver] = (),
+    confirm: Confirm,
+) -> RunResult:
+    """Run ``spec`` from the beginning.
+
+    ``confirm`` is asked once, and only if no cap is set and a model is outside this machine. Raises the
+    :class:`InputError` family before anything is recorded or paid for; :class:`RunFailed`, :class:`ModelError` or
+    ``asyncio.CancelledError`` later, with the record kept.
+    """
+    task = load_task(spec, given)
+    recipe = recipe_for(spec)
+    plan = forecast(spec, recipe, task)
+    models = open_models(spec, task, given)
+    try:
+        await models.prepare()
+        uncapped = spec.max_calls is None and spec.max_total_tokens is None
+        if uncapped and models.remote and not confirm(plan):
+            raise ConfigError(
+                f"this run would make up to {plan.total.calls} calls outside this machine and has no cap: "
+                "set --max-calls or --max-total-tokens, or agree with --yes"
+            )
+        manifest = manifest_of(spec, recipe, task, models, plan.steps)
+        run = store.create_run(manifest, {"train": task.train, "dev": task.dev, "test": task.test})
+        narrator = Narrator(observers, run=run, total_steps=plan.steps, forecast_calls=plan.total.calls)
+        for note in (*task.notes, *models.notes, _announcement(plan, spec, recipe, task)):
+            narrator.say(note)
+            await store.append(run, "note", json.dumps({"text": note}))
+        return await _Run(run, manifest, task, recipe, models, store, narrator, plan).drive()
+    finally:
+        await models.close()
+
+
+async def resume(
+    name: str, *, store: Store, given: Given = NO_EXTRAS, observers: Sequence[RunObserver] = ()
+) -> RunResult:
+    """Go on with a run; ``name`` is a prefix of its id or ``latest``. A finished run is returned as it is.
+
+    Raises as :func:`start`, and :class:`StoreError` if there is no such run or it is running.
+    """
+    row = store.find_run(name)
+    store.claim(row.id)
+    manifest = row.manifest
+    spec = RunSpec().with_settings(manifest.spec)
+    task = rebuild_task(manifest, store.examples(row.id), given)
+    recipe = recipe_for(spec)
+    plan = forecast(spec, recipe, task)
+    narrator = Narrator(observers, run=row.id, total_steps=manifest.total_steps, forecast_calls=plan.total.calls)
+    verdicts = store.events(row.id, "verdict")
+    models = open_models(spec, task, given)
+    run = _Run(row.id, manifest, task, recipe, models, store, narrator, plan)
+    if verdicts:
+        narrator.say(f"run {row.id} is finished")
+        return run.result(from_json(Verdict, verdicts[-1].payload))
+    try:
+        await models.prepare()
+        models.check_same(manifest)
+        return await run.drive()
+    finally:
+        await models.close()
+
+
+class _Run:
+    """A run that this process holds."""
+
+    def __init__(
+        self,
+        run: str,
+        manifest: RunManifest,
+        task: Task,
+        recipe: Recipe,
+        models: Models,
+        store: Store,
+        narrator: Narrator,
+        plan: Forecast,
+    ) -> None:
+        self.id = run
+        self.manifest = manifest
+        self.task = task
+        self.recipe = recipe
+        self.models = models
+        self.store = store
+        self.narrator = narrator
+        self.plan = plan
+
+    async def drive(self) -> RunResult:
+        """Search, then judge; the end is recorded, whatever it is."""
+        await self._status("running")
+        self.narrator.begin()
+        self._engine = _Engine(self)
+        try:
+            await self._search()
+            verdict = await self._judge()
+        except asyncio.CancelledError:
+            await self._status("interrupted", "stopped by the user")
+            raise
+        except PromptDescentError as error:
+            await self._status("failed", str(error))
+            raise
+        await self._status("finished")
+        self.narrator.done()
+        return self.result(verdict)
+
+    def result(self, verdict: Verdict) -> RunResult:
+        """What a finished run returns."""
+        best = self._state().best
+        if best.score is None:
+            raise RunFailed(f"run {self.id} has no scored prompt")
+        return RunResult(
+            run=self.id,
+            start_prompt=self.task.start.text,
+            best_prompt=best.prompt.text,
+            best_dev_score=best.score,
+            verdict=verdict,
+        )
+
+    # --- search ---
+
+    async def _search(self) -> None:
+        if self.store.events(self.id, "search ended"):
+            return
+        engine, around = self._engine, self._engine.around
+        engine.budget.hold_back(calls=self.plan.verdict.calls, tokens=self.plan.verdict.tokens)
+        state = self._state_or_none()
+        try:
+            if state is None:
+                state = await self._score_start()
+            self.narrator.search(state, self._next_words(state))
+            async for record in descend(self.recipe, state, around):
+                await self.store.append(self.id, "step", to_json(record))
+                state = record.state
+                self.narrator.step(record)
+                self.narrator.search(state, self._next_words(state))
+                self._check_proposals()
+            reason = stop_reason(self.recipe, state, around.brief)
+        except BudgetExhausted as error:
+            if state is None:
+                raise RunFailed(
+                    f"{error} before the starting prompt was scored; raise the cap and start again"
+                ) from error
+            reason = str(error)
+        await self.store.append(self.id, "search ended", json.dumps({"reason": reason}))
+
+    async def _score_start(self) -> OptimizerState:
+        prompt = self.recipe.initialization.first(self.task.start)
+        evaluator = self._engine.evaluator
+        first = await _evaluate(evaluator, prompt, self.task.dev[:FIRST_REPLIES])
+        self._check_first_answers(first.outcomes)
+        rest = await _evaluate(evaluator, prompt, self.task.dev[FIRST_REPLIES:])
+        evaluation = evaluator.combine([*first.outcomes, *rest.outcomes])
+        state = first_state(prompt, evaluation, total_steps=self.manifest.total_steps)
+        payload = {"evaluation": json.loads(to_json(evaluation)), "state": json.loads(to_json(state))}
+        await self.store.append(self.id, "start", json.dumps(payload))
+        return state
+
+    def _next_words(self, state: OptimizerState) -> int | None:
+        if state.step >= state.total_steps:
+            return None
+        return self.recipe.step_size.words(state.step + 1, state.total_steps)
+
+    def _check_first_answers(self, outcomes: Sequence[Outcome]) -> None:
+        empty = sum(outcome.kind == "empty" for outcome in outcomes)
+        cut = sum(outcome.kind == "cut off" for outcome in outcomes)
+        _check_usable("task", len(outcomes), empty=empty, cut=cut, most=self.manifest.task_model.max_tokens)
+
+    def _check_proposals(self) -> None:
+        """Look at the first replies of the optimizer model, once there are so many."""
+        seen: list[str] = []
+        for record in self._records():
+            seen.extend(candidate.reason for candidate in record.candidates)
+        first = seen[:FIRST_REPLIES]
+        if len(first) == FIRST_REPLIES:
+            empty, cut = first.count(EMPTY_REPLY), first.count(CUT_OFF_REPLY)
+            _check_usable("optimizer", len(first), empty=empty, cut=cut, most=self.manifest.optimizer_model.max_tokens)
+
+    # --- verdict ---
+
+    async def _judge(self) -> Verdict:
+        engine = self._engine
+        engine.budget.hold_back(calls=0, tokens=0)
+        self.narrator.verdict()
+        start, best, rows = self.task.start, self._state().best.prompt, self.task.verdict_rows
+        evaluator = engine.last_evaluator
+        evaluations = [one async for one in evaluator(_stream(dict.fromkeys([start, best])), rows)]
+        verdict = judge(evaluations[0], evaluations[-1], self.task, seed=self.manifest.seed)
+        await self.store.append(self.id, "verdict", to_json(verdict))
+        return verdict
+
+    # --- record ---
+
+    async def _status(self, state: State, reason: str = "") -> None:
+        await self.store.append(self.id, "status", to_json(RunStatus(state=state, reason=reason)))
+
+    def _records(self) -> list[StepRecord]:
+        return [from_json(StepRecord, event.payload) for event in self.store.events(self.id, "step")]
+
+    def _state_or_none(self) -> OptimizerState | None:
+        steps = self.store.events(self.id, "step")
+        if steps:
+            return from_json(StepRecord, steps[-1].payload).state
+        starts = self.store.events(self.id, "start")
+        if starts:
+            return from_json(OptimizerState, json.dumps(json.loads(starts[-1].payload)["state"]))
+        return None
+
+    def _state(self) -> OptimizerState:
+        state = self._state_or_none()
+        if state is None:
+            raise RunFailed(f"run {self.id} ended before its starting prompt was scored")
+        return state
+
+
+class _Engine:
+    """The models of a run behind its cache, budget and ledger, and what is built on them."""
+
+    def __init__(self, run: _Run) -> None:
+        manifest, task, models = run.manifest, run.task, run.models
+        ledger = NarratedLedger(RunLedger(run.store, run.id), run.narrator)
+        replies = RunReplies(run.store, run.id, manifest.cache)
+        caps = Caps(calls=manifest.max_calls, tokens=manifest.max_total_tokens)
+        self.budget = Budget(caps, ledger, clock=run.store.clock)
+        slots = asyncio.Semaphore(models.concurrency)
+
+        def wrapped(llm: LLM) -> LLM:
+            limited = LimitedLLM(llm, slots=slots, budget=self.budget, ledger=ledger)
+            return CachedLLM(limited, replies=replies, ledger=ledger, budget=self.budget)
+
+        target = PromptTarget(wrapped(models.task), manifest.task_model, task.placement)
+        window = 2 * models.concurrency
+        self.evaluator = Evaluator(
+            target=target, metric=task.metric, objective=task.objective, seed=manifest.seed, window=window
+        )
+        self.last_evaluator = Evaluator(
+            target=target,
+            metric=task.metric,
+            objective=task.objective,
+            seed=manifest.seed,
+            window=window,
+            unaffordable_is_missing=True,
+        )
+        self.around = Surroundings(
+            brief=task.brief,
+            dev=task.dev,
+            evaluate=self.evaluator,
+            model=OptimizerModel(llm=wrapped(models.optimizer), settings=manifest.optimizer_model),
+            similarity=models.similarity,
+            seed=manifest.seed,
+        )
+
+
+async def _evaluate(evaluator: Evaluator, prompt: Prompt, rows: Sequence[Example]) -> Evaluation:
+    if not rows:
+        return evaluator.combine([])
+    (evaluation,) = [one async for one in evaluator(_stream([prompt]), rows)]
+    return evaluation
+
+
+async def _stream(prompts: Any) -> AsyncIterator[Prompt]:
+    for prompt in prompts:
+        yield prompt
+
+
+def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) -> None:
+    if 2 * (empty + cut) <= replies:
+        return
+    raise UnusableReplies(
+        f"{empty} of the first {replies} replies of the {role} model were empty and {cut} were cut off "
+        f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), or choose another model."
+    )
+
+
+def _announcement(plan: Forecast, spec: RunSpec, recipe: Recipe, task: Task) -> str:
+    """What the run will do and cost, in one paragraph."""
+    total = plan.total
+    return (
+        f"{len(task.train)} train, {len(task.dev)} dev and {len(task.test)} test rows; metric {task.metric.name}; "
+        f"prompt {task.placement}. Up to {plan.steps} steps of {recipe.search.candidates} candidates. "
+        f"Forecast: at most {total.calls} calls, about {total.tokens} tokens."
+    )

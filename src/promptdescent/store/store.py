@@ -1,0 +1,322 @@
+"""Runs and what became of them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from promptdescent.errors import StoreError
+from promptdescent.records import Example, RunManifest, Split, from_json, to_json
+from promptdescent.store.database import Database, open_database
+from promptdescent.store.lease import Lease
+from promptdescent.store.schema import pack, tables, unpack
+
+State = Literal["running", "finished", "failed", "interrupted"]
+EventKind = Literal["status", "start", "step", "search ended", "verdict", "note"]
+"""A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a verdict a Verdict."""
+
+Clock: TypeAlias = Callable[[], float]
+"""Unix time in seconds."""
+
+_CLAIM_WAIT = 0.5
+"""Seconds; someone who merely looks whether a run is held holds it for an instant."""
+_IDS_AT_ONCE = 500
+"""Ids in one query; databases bound the number of parameters."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStatus:
+    """How a run stands."""
+
+    state: State
+    reason: str = ""
+    """Why it failed or was interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRow:
+    """A run in the store."""
+
+    id: str
+    created_at: float
+    """Unix time, seconds."""
+    manifest: RunManifest
+    status: RunStatus
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Something that happened in a run."""
+
+    seq: int
+    """1, 2, … within the run."""
+    at: float
+    """Unix time, seconds."""
+    kind: EventKind
+    payload: str
+    """JSON text."""
+
+
+class Store:
+    """All runs of a folder or database. A run is written by the one process that made or claimed it, and read by all.
+
+    Methods raise :class:`~promptdescent.errors.StoreError` when the database cannot be used or a run is not in it.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self._leases: dict[str, Lease] = {}
+        self._last_seq: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, where: str | Path, *, clock: Clock = time.time, wait: float = 30.0) -> Store:
+        """Open the store in the folder ``where`` (made if missing) or at a ``postgresql://`` address.
+
+        ``wait`` is how long to wait for other processes that hold the database, in seconds. A folder must lie on a
+        local disk; several machines share a store through PostgreSQL.
+
+        Raises :class:`~promptdescent.errors.StoreError`: the place cannot be used, is no store, or a newer version
+        wrote it.
+        """
+        return cls(open_database(where, wait=wait), clock)
+
+    def close(self) -> None:
+        """Commit what waits, let go of all runs and close the database."""
+        self.database.writer.close()
+        for run_id in tuple(self._leases):
+            self.release(run_id)
+        self.database.close()
+
+    # --- making and holding runs ---
+
+    def create_run(self, manifest: RunManifest, examples: Mapping[Split, Sequence[Example]]) -> str:
+        """Record a new run with the rows that it uses, hold it, and return its id: 12 hexadecimal digits."""
+        run_id = self._new_id()
+        rows = [
+            {
+                "run_id": run_id,
+                "split": split,
+                "position": position,
+                "example_id": example.id,
+                "inputs": pack(example.inputs),
+                "target": pack(example.target),
+            }
+            for split, members in examples.items()
+            for position, example in enumerate(members)
+        ]
+        run = {"id": run_id, "created_at": self.clock(), "manifest": to_json(manifest)}
+        self.claim(run_id)
+        try:
+            self.database.writer.write_sync({"runs": [run], "examples": rows})
+        except StoreError:
+            self.release(run_id)
+            raise
+        return run_id
+
+    def _new_id(self) -> str:
+        from sqlalchemy import select
+
+        runs = tables().runs
+        while True:
+            run_id = secrets.token_hex(6)
+            if not self.database.read(select(runs.c.id).where(runs.c.id == run_id)):
+                return run_id
+
+    def claim(self, run_id: str) -> None:
+        """Hold a run for writing until :meth:`release`, :meth:`close` or the end of this process.
+
+        Raises :class:`~promptdescent.errors.StoreError` if it is held already, here or in another process.
+        """
+        lease = None if run_id in self._leases else self.database.lease(run_id, wait=_CLAIM_WAIT)
+        if lease is None:
+            raise StoreError(f"run {run_id} is still running: wait for it to end, or stop it first")
+        self._leases[run_id] = lease
+
+    def release(self, run_id: str) -> None:
+        """Let go of a run. A run that is not held stays as it is."""
+        self._last_seq.pop(run_id, None)
+        lease = self._leases.pop(run_id, None)
+        if lease is not None:
+            lease.release()
+
+    def check_held(self, run_id: str) -> None:
+        """Raise :class:`~promptdescent.errors.StoreError` unless this store holds the run."""
+        if run_id not in self._leases:
+            raise StoreError(f"run {run_id} cannot be written: claim it first")
+
+    # --- what happened ---
+
+    async def append(self, run_id: str, kind: EventKind, payload: str) -> None:
+        """Add an event to a run that is held; return when it is committed. ``payload`` is JSON text without secrets."""
+        self.check_held(run_id)
+        if kind not in get_args(EventKind):
+            raise ValueError(f"event kind {kind!r}: pass one of {', '.join(get_args(EventKind))}")
+        if run_id not in self._last_seq:
+            self._last_seq[run_id] = self._newest_seq(run_id)
+        self._last_seq[run_id] += 1
+        row = {"run_id": run_id, "seq": self._last_seq[run_id], "at": self.clock(), "kind": kind, "payload": payload}
+        await self.database.writer.write({"events": [row]})
+
+    def _newest_seq(self, run_id: str) -> int:
+        from sqlalchemy import func, select
+
+        events = tables().events
+        newest = self.database.read(select(func.max(events.c.seq)).where(events.c.run_id == run_id))
+        return newest[0][0] or 0
+
+    async def set_status(self, run_id: str, state: State, reason: str = "") -> None:
+        """Add a status to a run that is held."""
+        await self.append(run_id, "status", to_json(RunStatus(state=state, reason=reason)))
+
+    def events(self, run_id: str, kind: EventKind | None = None) -> tuple[Event, ...]:
+        """A run's events in order, all or those of one kind."""
+        from sqlalchemy import select
+
+        events = tables().events
+        query = select(events).where(events.c.run_id == run_id).order_by(events.c.seq)
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
+        return tuple(
+            Event(seq=row.seq, at=row.at, kind=row.kind, payload=row.payload) for row in self.database.read(query)
+        )
+
+    def status(self, run_id: str) -> RunStatus:
+        """How a run stands. One that says it is running while no process holds it was killed: it is interrupted."""
+        said = [from_json(RunStatus, event.payload) for event in self.events(run_id, "status")]
+        status = said[-1] if said else RunStatus(state="running")
+        if status.state == "running" and not self._is_held(run_id):
+            return RunStatus(state="interrupted", reason="its process ended unexpectedly")
+        return status
+
+    def _is_held(self, run_id: str) -> bool:
+        if run_id in self._leases:
+            return True
+        lease = self.database.lease(run_id, wait=0.0)
+        if lease is not None:
+            lease.release()
+        return lease is None
+
+    # --- finding runs ---
+
+    def runs(self) -> tuple[RunRow, ...]:
+        """All runs, oldest first."""
+        from sqlalchemy import select
+
+        runs = tables().runs
+        return tuple(self._run_row(row) for row in self.database.read(select(runs).order_by(runs.c.number)))
+
+    def find_run(self, name: str) -> RunRow:
+        """The run whose id starts with ``name``, or the newest one for ``latest``.
+
+        Raises :class:`~promptdescent.errors.StoreError` if there is none or more than one.
+        """
+        from sqlalchemy import select
+
+        runs = tables().runs
+        newest_first = select(runs).order_by(runs.c.number.desc())
+        if name == "latest":
+            found = self.database.read(newest_first.limit(1))
+        else:
+            found = self.database.read(newest_first.where(runs.c.id.startswith(name, autoescape=True)))
+        if name and len(found) == 1:
+            return self._run_row(found[0])
+        place = f"in the store {self.database.name}"
+        if name and found:
+            raise StoreError(f"{len(found)} runs {place} start with {name!r}: {_listed(found)}")
+        recent = self.database.read(newest_first.limit(6))
+        if not recent:
+            raise StoreError(f"there is no run {place} yet")
+        raise StoreError(f"no run {name!r} {place}; the newest: {_listed(recent)}")
+
+    def _run_row(self, row: Any) -> RunRow:
+        return RunRow(
+            id=row.id,
+            created_at=row.created_at,
+            manifest=_manifest(row.id, row.manifest),
+            status=self.status(row.id),
+        )
+
+    def manifest(self, run_id: str) -> RunManifest:
+        """What a run is."""
+        from sqlalchemy import select
+
+        runs = tables().runs
+        found = self.database.read(select(runs.c.manifest).where(runs.c.id == run_id))
+        if not found:
+            raise StoreError(f"no run {run_id!r} in the store {self.database.name}")
+        return _manifest(run_id, found[0].manifest)
+
+    def examples(self, run_id: str) -> dict[Split, tuple[Example, ...]]:
+        """The rows that a run uses, in their order; an empty split is left out."""
+        from sqlalchemy import select
+
+        examples = tables().examples
+        query = select(examples).where(examples.c.run_id == run_id).order_by(examples.c.split, examples.c.position)
+        splits: dict[Split, list[Example]] = {}
+        for row in self.database.read(query):
+            inputs = tuple((name, text) for name, text in unpack(row.inputs))
+            example = Example(id=row.example_id, inputs=inputs, target=unpack(row.target))
+            splits.setdefault(row.split, []).append(example)
+        return {split: tuple(members) for split, members in splits.items()}
+
+    # --- what a run owes to earlier ones ---
+
+    def foreign_reply_count(self, run_id: str) -> int:
+        """Replies that a run used and that other runs had paid for."""
+        return self._foreign(run_id)[0]
+
+    def oldest_foreign_reply(self, run_id: str) -> float | None:
+        """Unix time of the oldest of those replies; None if there is none."""
+        return self._foreign(run_id)[1]
+
+    def _foreign(self, run_id: str) -> tuple[int, float | None]:
+        from sqlalchemy import func, select
+
+        uses, others, own = tables().uses, tables().replies, tables().replies.alias()
+        paid_itself = select(own.c.key).where(own.c.run_id == run_id, own.c.call == uses.c.call).exists()
+        query = (
+            select(func.count(others.c.key.distinct()), func.min(others.c.created_at))
+            .join(uses, uses.c.call == others.c.call)
+            .where(uses.c.run_id == run_id, others.c.run_id != run_id, ~paid_itself)
+        )
+        found = self.database.read(query)[0]
+        return found[0], found[1]
+
+    def earlier_verdicts_on(self, run_id: str, example_ids: Iterable[str]) -> int:
+        """How many earlier runs have a verdict on test rows of which some are among ``example_ids``."""
+        from sqlalchemy import select
+
+        events, examples, runs = tables().events, tables().examples, tables().runs
+        this = select(runs.c.number).where(runs.c.id == run_id).scalar_subquery()
+        query = (
+            select(examples.c.run_id)
+            .distinct()
+            .join(runs, runs.c.id == examples.c.run_id)
+            .join(events, (events.c.run_id == runs.c.id) & (events.c.kind == "verdict"))
+            .where(runs.c.number < this, examples.c.split == "test")
+        )
+        ids = list(example_ids)
+        earlier: set[str] = set()
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            some = ids[start : start + _IDS_AT_ONCE]
+            earlier.update(row.run_id for row in self.database.read(query.where(examples.c.example_id.in_(some))))
+        return len(earlier)
+
+
+def _listed(found: Sequence[Any]) -> str:
+    """At most five ids."""
+    return ", ".join(row.id for row in found[:5]) + (", …" if len(found) > 5 else "")
+
+
+def _manifest(run_id: str, text: str) -> RunManifest:
+    from pydantic import ValidationError
+
+    try:
+        return from_json(RunManifest, text)
+    except ValidationError as error:
+        raise StoreError(f"run {run_id} was written by another version of promptdescent and cannot be read") from error

@@ -1,0 +1,301 @@
+"""Train, dev and test rows: split by seed, or ready; with copies kept together and leaks reported."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from promptdescent.errors import ConfigError, DataError
+from promptdescent.records import Example, Split
+from promptdescent.text import fingerprint
+
+LEAST_TEST_ROWS = 20
+"""Distinct test rows below which there is no verdict."""
+
+MOST_STRATA = 20
+"""Distinct targets up to which a split by seed is stratified."""
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+DEFAULT_SIZES: Mapping[Split, int] = {"train": 100, "dev": 100, "test": 300}
+"""The most rows that are taken unless sizes are given."""
+
+SHARES: Mapping[Split, int] = {"train": 1, "dev": 1, "test": 3}
+"""How rows are shared out where there are fewer."""
+
+SPLIT_VALUES: Mapping[str, Split] = {
+    "train": "train",
+    "dev": "dev",
+    "validation": "dev",
+    "valid": "dev",
+    "val": "dev",
+    "test": "test",
+}
+"""What a split column may say, in any case."""
+
+
+@dataclass(frozen=True)
+class SplitSizes:
+    """Rows per split; None takes the default: at most 100, 100 and 300 rows, 1:1:3 where there are fewer."""
+
+    train: int | None = None
+    dev: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The rows of a task."""
+
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+    unused: int
+    """Rows in no split."""
+    leaked: tuple[str, ...]
+    """Ids of test rows whose inputs also stand in train or dev: they are left out of the verdict."""
+    notes: tuple[str, ...]
+    """Sentences for the user."""
+
+
+# --- by seed ---------------------------------------------------------------------------------------------------------
+
+
+def split_by_seed(examples: Sequence[Example], *, seed: int, sizes: SplitSizes, stratify: bool) -> Splits:
+    """Draw disjoint splits. The same rows, seed and sizes give the same splits, whatever the order of the rows.
+
+    Rows with the same inputs (white space aside) always fall into one split, even if their targets differ. With
+    ``stratify``, and at most 20 distinct targets, each target has the same share of every split, to within two rows
+    where there are no copies.
+
+    Raises :class:`DataError` for one class only, sizes that the rows do not fill, and fewer than 20 distinct test rows.
+    """
+    wanted = _resolve(sizes, len(examples))
+    _check_targets(examples)
+    pool = _groups(examples, seed, stratify=stratify)
+    distinct = len(pool)
+    drawn: dict[Split, tuple[Example, ...]] = {}
+    for split in SPLITS:
+        taken, pool = _draw(pool, wanted[split])
+        drawn[split] = tuple(example for group in taken for example in group.rows)
+        if not taken:
+            raise DataError(
+                f"no rows for {split}: the rows are copies of {distinct} distinct ones; give more distinct rows"
+            )
+    _check_test_rows(drawn["test"], flag="--test-rows", leaked=())
+    unused = len(examples) - sum(len(rows) for rows in drawn.values())
+    notes = [*_copy_notes(examples, distinct, wanted, drawn)]
+    if unused:
+        notes.append(
+            f"{unused} of {len(examples)} rows are left unused; "
+            "--train-rows, --dev-rows and --test-rows set how many are taken."
+        )
+    return Splits(**drawn, unused=unused, leaked=(), notes=tuple(notes))
+
+
+def _resolve(sizes: SplitSizes, rows: int) -> dict[Split, int]:
+    """How many of ``rows`` rows each split is to have."""
+    given = {split: size for split in SPLITS if (size := getattr(sizes, split)) is not None}
+    for split, size in given.items():
+        if size < 1:
+            raise ConfigError(f"--{split}-rows {size}: a split needs at least one row")
+    rest = rows - sum(given.values())
+    if rest < 0:
+        flags = " + ".join(f"--{split}-rows {size}" for split, size in given.items())
+        raise DataError(f"{flags} is more than the {rows} rows there are; ask for fewer, or give more rows")
+    shares = sum(SHARES[split] for split in SPLITS if split not in given)
+    wanted = dict(given)
+    for split in SPLITS:
+        if split not in given:
+            # test comes last and takes what rounding leaves over
+            share = rest * SHARES[split] // shares if split != "test" else rows - sum(wanted.values())
+            wanted[split] = min(DEFAULT_SIZES[split], share)
+    if wanted["train"] < 1 or wanted["dev"] < 1 or wanted["test"] < LEAST_TEST_ROWS:
+        sizes_text = f"{wanted['train']} train, {wanted['dev']} dev and {wanted['test']} test rows"
+        raise DataError(
+            f"too few rows: {rows} would be {sizes_text}; at least 1, 1 and {LEAST_TEST_ROWS} are needed. "
+            "Give more rows, or share them out with --train-rows, --dev-rows and --test-rows"
+        )
+    return wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """A row with its copies."""
+
+    rank: str
+    """Place in the seeded order."""
+    stratum: str
+    rows: tuple[Example, ...]
+
+
+def _groups(examples: Sequence[Example], seed: int, *, stratify: bool) -> list[_Group]:
+    """All rows in seeded order, each with its copies."""
+    stratify = stratify and len({example.target for example in examples}) <= MOST_STRATA
+    members: dict[tuple[tuple[str, str], ...], list[Example]] = defaultdict(list)
+    for example in examples:
+        members[_copy_key(example)].append(example)
+    groups = []
+    for key, copies in members.items():
+        ordered = sorted(copies, key=lambda example: example.id)
+        # A hash as rank makes the order depend on the row and the seed alone, not on the rows around it.
+        rank = fingerprint([seed, key])
+        groups.append(_Group(rank=rank, stratum=ordered[0].target if stratify else "", rows=tuple(ordered)))
+    return sorted(groups, key=lambda group: group.rank)
+
+
+def _copy_key(example: Example) -> tuple[tuple[str, str], ...]:
+    """Equal for rows that ask a model the same."""
+    return tuple((name, " ".join(text.split())) for name, text in example.inputs)
+
+
+def _draw(pool: Sequence[_Group], size: int) -> tuple[list[_Group], list[_Group]]:
+    """Groups of ``size`` rows in all, as far as can be, in proportion to the strata of ``pool``; and the others."""
+    counts: Counter[str] = Counter()
+    for group in pool:
+        counts[group.stratum] += len(group.rows)
+    room = _quotas(counts, size)
+    taken, rest = [], []
+    for group in pool:
+        if len(group.rows) <= room[group.stratum]:
+            room[group.stratum] -= len(group.rows)
+            taken.append(group)
+        else:
+            rest.append(group)
+    # Copies may leave places that no group of their stratum fills: whatever fits takes them.
+    places, left = sum(room.values()), []
+    for group in rest:
+        if len(group.rows) <= places:
+            places -= len(group.rows)
+            taken.append(group)
+        else:
+            left.append(group)
+    return sorted(taken, key=lambda group: group.rank), left
+
+
+def _quotas(counts: Mapping[str, int], size: int) -> dict[str, int]:
+    """``size`` shared out in proportion to ``counts``: rounded down, then up for the largest remainders."""
+    total = sum(counts.values())
+    size = min(size, total)
+    quotas = {stratum: size * count // total for stratum, count in counts.items()}
+    by_remainder = sorted(counts, key=lambda stratum: (-(size * counts[stratum] % total), stratum))
+    for stratum in by_remainder[: size - sum(quotas.values())]:
+        quotas[stratum] += 1
+    return quotas
+
+
+def _copy_notes(
+    examples: Sequence[Example],
+    distinct: int,
+    wanted: Mapping[Split, int],
+    drawn: Mapping[Split, Sequence[Example]],
+) -> list[str]:
+    notes = []
+    if copies := len(examples) - distinct:
+        notes.append(
+            f"{copies} of {len(examples)} rows have the same input as an earlier one; such copies stay in one split."
+        )
+    targets: dict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
+    for example in examples:
+        targets[_copy_key(example)].add(example.target)
+    if torn := sum(len(answers) > 1 for answers in targets.values()):
+        notes.append(f"{torn} {'input has' if torn == 1 else 'inputs have'} more than one target; check these labels.")
+    if any(len(drawn[split]) != wanted[split] for split in SPLITS):
+        got, asked = ("/".join(str(size) for size in sizes) for sizes in (_sizes(drawn), (wanted[s] for s in SPLITS)))
+        notes.append(f"Keeping copies together made the splits {got} train/dev/test rows instead of {asked}.")
+    return notes
+
+
+def _sizes(drawn: Mapping[Split, Sequence[Example]]) -> list[int]:
+    return [len(drawn[split]) for split in SPLITS]
+
+
+# --- ready -----------------------------------------------------------------------------------------------------------
+
+
+def ready_splits(train: Sequence[Example], dev: Sequence[Example], test: Sequence[Example]) -> Splits:
+    """Splits as given, whole. Test rows that also stand in train or dev, by equal inputs, are reported as leaked.
+
+    Raises :class:`DataError` if a split is empty, the splits have different input columns, all rows have one target, or
+    fewer than 20 distinct test rows remain.
+    """
+    drawn: dict[Split, tuple[Example, ...]] = {"train": tuple(train), "dev": tuple(dev), "test": tuple(test)}
+    for split, rows in drawn.items():
+        if not rows:
+            raise DataError(f"the {split} split has no rows; train, dev and test rows are all needed")
+    columns = {split: [name for name, _ in rows[0].inputs] for split, rows in drawn.items()}
+    if len({tuple(names) for names in columns.values()}) > 1:
+        found = "; ".join(f"{split}: {', '.join(names)}" for split, names in columns.items())
+        raise DataError(
+            f"the splits have different input columns ({found}); give them one name, or name them with --input"
+        )
+    _check_targets([*train, *dev, *test])
+    keys = {split: {_copy_key(example) for example in rows} for split, rows in drawn.items()}
+    seen = keys["train"] | keys["dev"]
+    leaked = tuple(dict.fromkeys(example.id for example in test if _copy_key(example) in seen))
+    _check_test_rows(test, flag="--test", leaked=leaked)
+    notes = []
+    if leaked:
+        out = [example for example in test if example.id in leaked]
+        shown = ", ".join(_start(example) for example in out[:3]) + (", ..." if len(out) > 3 else "")
+        notes.append(
+            f"{len(out)} of {len(test)} test rows also stand in train or dev and are left out of the verdict: {shown}"
+        )
+    if both := len(keys["train"] & keys["dev"]):
+        notes.append(f"{both} {'row stands' if both == 1 else 'rows stand'} in both train and dev.")
+    return Splits(**drawn, unused=0, leaked=leaked, notes=tuple(notes))
+
+
+def split_by_column(
+    examples: Sequence[Example], *, values: Sequence[str], numbers: Sequence[int], column: str, path: Path | str
+) -> Splits:
+    """Ready splits from a column.
+
+    ``values`` says which split each example is in; ``numbers`` are the numbers of their rows in ``path``, for messages.
+    Raises :class:`DataError` for a value that names no split, and whatever :func:`ready_splits` raises.
+    """
+    drawn: dict[Split, list[Example]] = {split: [] for split in SPLITS}
+    for example, value, number in zip(examples, values, numbers, strict=True):
+        split = SPLIT_VALUES.get(value.strip().lower())
+        if split is None:
+            raise DataError(
+                f"{path}, row {number}: the column {column!r} (--split-column) says {value!r}, which is no split; "
+                f"known: {', '.join(SPLIT_VALUES)}"
+            )
+        drawn[split].append(example)
+    for split, rows in drawn.items():
+        if not rows:
+            raise DataError(
+                f"{path}: no row says {split} in the column {column!r} (--split-column); all three splits are needed"
+            )
+    return ready_splits(drawn["train"], drawn["dev"], drawn["test"])
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _check_targets(examples: Sequence[Example]) -> None:
+    targets = {example.target for example in examples}
+    if len(targets) == 1:
+        raise DataError(
+            f"all {len(examples)} rows have the same target {targets.pop()!r}, so that every prompt would look alike; "
+            "give rows of every class, or another --target column"
+        )
+
+
+def _check_test_rows(test: Sequence[Example], *, flag: str, leaked: Sequence[str]) -> None:
+    distinct = len({_copy_key(example) for example in test if example.id not in leaked})
+    if distinct < LEAST_TEST_ROWS:
+        lost = f" ({len(leaked)} more also stand in train or dev)" if leaked else ""
+        raise DataError(
+            f"only {distinct} distinct test rows{lost}: "
+            f"a verdict needs at least {LEAST_TEST_ROWS}; give more rows ({flag})"
+        )
+
+
+def _start(example: Example) -> str:
+    text = " ".join(example.question.split())
+    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -1,0 +1,124 @@
+"""What a prompt drives: by default a model that is sent the prompt beside, or around, a row's question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from promptdescent.errors import ConfigError, nearest
+from promptdescent.llm.base import LLM, Draw, Request
+from promptdescent.records import Example, Message, ModelSettings, Placement, Prompt, Reply
+
+
+class Target(Protocol):
+    """Whatever a prompt drives. Safe to call concurrently from one event loop."""
+
+    async def __call__(self, prompt: Prompt, example: Example, draw: Draw, /) -> Reply:
+        """What comes back for one row. Raises :class:`~promptdescent.errors.ModelError`."""
+
+
+@dataclass(frozen=True)
+class PromptTarget:
+    """A model that is sent one request per row."""
+
+    llm: LLM
+    settings: ModelSettings
+    placement: Placement
+
+    def request(self, prompt: Prompt, example: Example, *, draw: Draw) -> Request:
+        """What is sent for one row."""
+        return Request(
+            role="task",
+            messages=compose(prompt, example, self.placement),
+            temperature=self.settings.temperature,
+            max_tokens=self.settings.max_tokens,
+            stop=self.settings.stop,
+            draw=draw,
+        )
+
+    async def __call__(self, prompt: Prompt, example: Example, draw: Draw, /) -> Reply:
+        """The reply to :meth:`request`."""
+        completion = await self.llm.complete(self.request(prompt, example, draw=draw))
+        return completion.replies[0]
+
+
+def compose(prompt: Prompt, example: Example, placement: Placement) -> tuple[Message, ...]:
+    """The messages for one row. An empty prompt gives the question alone, wherever it would stand."""
+    text, question = prompt.text, example.question
+    if not text:
+        return (_message("user", question),)
+    if placement == "system":
+        return (_message("system", text), _message("user", question))
+    if placement == "template":
+        return (_message("user", fill(text, dict(example.inputs))),)
+    return (_message("user", f"{text}\n{question}" if placement == "before" else f"{question}\n{text}"),)
+
+
+def _message(role: Literal["system", "user"], text: str) -> Message:
+    return Message(role=role, content=(text,))
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"(?P<open>\{\{)|(?P<close>\}\})|\{(?P<name>[^\W\d]\w*)\}")
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """The names that stand as ``{name}`` in ``template``, each once, in order.
+
+    A name counts only if it is an identifier. ``{{`` stands for a brace, and so does a ``}}`` that follows one; any
+    other brace is text, so JSON passes as it is, nested or not.
+    """
+    names = (name for name, _ in _pieces(template) if name)
+    return tuple(dict.fromkeys(names))
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """``template`` with its placeholders replaced in one pass: values are never looked at for braces.
+
+    A placeholder without a value stays as it is.
+    """
+    return "".join(values.get(name, text) if name else text for name, text in _pieces(template))
+
+
+def _pieces(template: str) -> Iterator[tuple[str, str]]:
+    """The template cut up, as (name of a placeholder or empty, text that stands there otherwise)."""
+    end = escaped = 0
+    for token in _TOKEN.finditer(template):
+        yield "", template[end : token.start()]
+        end = token.end()
+        if name := token["name"]:
+            yield name if name.isidentifier() else "", token.group()
+        elif token["open"]:
+            escaped += 1
+            yield "", "{"
+        else:
+            # Without a "{{" before it, "}}" is the end of nested JSON and not an escape.
+            yield "", "}" if escaped else "}}"
+            escaped = max(0, escaped - 1)
+    yield "", template[end:]
+
+
+def choose_placement(prompt: str, columns: Collection[str], given: Placement | None) -> Placement:
+    """``given``, or by default template if the prompt names a column, else after the question."""
+    if given is not None:
+        return given
+    return "template" if set(placeholders(prompt)) & set(columns) else "after"
+
+
+def check_template(prompt: str, columns: Sequence[str]) -> None:
+    """Raise :class:`ConfigError` if a placeholder of ``prompt`` is no column, or if it names no column at all."""
+    named = placeholders(prompt)
+    for name in named:
+        if name not in columns:
+            raise ConfigError(
+                f"--prompt: placeholder {{{name}}} is no input column. Write {{{{{name}}}}} for the text {{{name}}} "
+                f"in a template, or set --placement after to send it as it is; {nearest(name, columns)}"
+            )
+    if not named:
+        raise ConfigError(
+            f"--placement template, but the prompt names no column, so the model would see no question; "
+            f"put in one of {', '.join(f'{{{column}}}' for column in columns)}"
+        )

@@ -1,0 +1,155 @@
+"""A task: its rows, where the prompt goes, and how an answer is scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from promptdescent.errors import ConfigError, DataError, nearest
+from promptdescent.records import Example, Placement, Prompt, TaskBrief
+from promptdescent.tasks.metrics import Choice, ExactMatch, FunctionMetric, Metric, Number, choose_metric
+from promptdescent.tasks.objective import Mean, Objective
+from promptdescent.tasks.reading import label_key
+from promptdescent.tasks.splits import Splits
+from promptdescent.tasks.target import check_template, choose_placement, placeholders
+from promptdescent.text import fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a prompt is optimized for."""
+
+    splits: Splits
+    metric: Metric
+    objective: Objective = field(default_factory=Mean)
+    placement: Placement
+    labels: tuple[str, ...]
+    """The answers to choose from, sorted; empty unless the metric is a choice."""
+    start: Prompt
+    about: str = ""
+    """What the user says of the domain."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user, said before the run."""
+
+    @property
+    def train(self) -> tuple[Example, ...]:
+        """Rows that an optimizer may show to its model."""
+        return self.splits.train
+
+    @property
+    def dev(self) -> tuple[Example, ...]:
+        """Rows that candidates are scored on."""
+        return self.splits.dev
+
+    @property
+    def test(self) -> tuple[Example, ...]:
+        """Rows that take no part in the search."""
+        return self.splits.test
+
+    @property
+    def verdict_rows(self) -> tuple[Example, ...]:
+        """Test rows without those that also stand in train or dev."""
+        leaked = set(self.splits.leaked)
+        return tuple(example for example in self.test if example.id not in leaked)
+
+    @property
+    def brief(self) -> TaskBrief:
+        """What the parts of an optimizer may know: of the rows, those of train only."""
+        return TaskBrief(
+            labels=self.labels,
+            placement=self.placement,
+            placeholders=placeholders(self.start.text) if self.placement == "template" else (),
+            train=self.train,
+            mean_over_rows=self.objective.mean_over_rows,
+            perfect_score=1.0 if isinstance(self.metric, ExactMatch | Choice | Number) else None,
+            notes=self.about,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the rows in their splits, the metric with its labels, the objective and the placement: 64 hex
+        digits.
+        """
+        return fingerprint(
+            {
+                "splits": [[example.id for example in rows] for rows in (self.train, self.dev, self.test)],
+                "metric": self.metric.name,
+                "read": self.metric.read if isinstance(self.metric, Choice) else None,
+                "labels": self.labels,
+                "objective": self.objective.name,
+                "placement": self.placement,
+            }
+        )
+
+
+def build_task(
+    splits: Splits,
+    *,
+    prompt: str,
+    placement: Placement | None = None,
+    metric: Metric | str | None = None,
+    read: str | None = None,
+    labels: Sequence[str] | None = None,
+    notes: str = "",
+) -> Task:
+    """The task, checked.
+
+    By default the placement follows from the prompt, the metric from the targets, and the labels of a choice are all
+    targets of all splits; ``labels`` may name more answers than occur. ``notes`` is what the user says of the domain.
+
+    Raises :class:`ConfigError` for a placeholder that is no column, an unknown metric or rule, a function that fails on
+    the first row, and labels for what is no choice; :class:`DataError` for targets that do not fit the metric or the
+    labels.
+    """
+    columns = [name for name, _ in splits.train[0].inputs]
+    placed = choose_placement(prompt, columns, placement)
+    if placed == "template" or (placement is None and placeholders(prompt)):
+        check_template(prompt, columns)
+    targets = [example.target for rows in (splits.train, splits.dev, splits.test) for example in rows]
+    chosen = _choose_metric(metric, targets, read=read, labels=labels)
+    if isinstance(chosen, FunctionMetric):
+        # Whether the function works at all is to be known before calls are paid for.
+        chosen.score(splits.train[0].target, splits.train[0])
+    return Task(
+        splits=splits,
+        metric=chosen,
+        placement=placed,
+        labels=chosen.labels if isinstance(chosen, Choice) else (),
+        start=Prompt.of(prompt),
+        about=notes,
+        notes=(*splits.notes, *_template_notes(prompt, columns, placed)),
+    )
+
+
+def _choose_metric(
+    metric: Metric | str | None, targets: Sequence[str], *, read: str | None, labels: Sequence[str] | None
+) -> Metric:
+    if metric is not None and not isinstance(metric, str):
+        if read is not None:
+            raise ConfigError("--read is about a metric that is named, not about one that is handed in")
+        return metric
+    if labels is None:
+        return choose_metric(metric, targets, read=read)
+    if metric not in (None, "choice"):
+        raise ConfigError(f"labels are for the metric choice, but the metric is {metric}; leave one out")
+    known = {label_key(label) for label in labels}
+    for target in targets:
+        if label_key(target) not in known:
+            raise DataError(f"the target {target!r} is none of the labels; {nearest(target, labels)}")
+    return choose_metric("choice", list(labels), read=read)
+
+
+def _template_notes(prompt: str, columns: Sequence[str], placement: Placement) -> list[str]:
+    if placement != "template":
+        return []
+    unseen = [column for column in columns if column not in placeholders(prompt)]
+    return [f"The prompt does not name the input column {column!r}, so the model does not see it." for column in unseen]
+
+
+def commonest_answer_score(task: Task) -> float | None:
+    """The score of always answering the commonest label of the verdict's rows, in [0, 1]; None if it is no choice."""
+    if not isinstance(task.metric, Choice):
+        return None
+    counts = Counter(label_key(example.target) for example in task.verdict_rows)
+    return counts.most_common(1)[0][1] / counts.total()

@@ -1,0 +1,127 @@
+"""What a terminal shows of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptdescent.report.record import Record, run_record
+from promptdescent.report.text import dollars, duration, one_line, printable, score_text, summary
+from promptdescent.store.store import Store
+from report.samples import BEST, START, manifest, open_store, write_run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def record_of(store: Store, **changes: Any) -> Record:
+    return run_record(store, write_run(store, **changes))
+
+
+def test_the_best_prompt_stands_in_full(store: Store) -> None:
+    long = "\n".join(f"Line {number}: " + "word " * 60 for number in range(30))
+    text = summary(record_of(store, best=long))
+    for line in long.splitlines():
+        assert line.rstrip() in text
+
+
+def test_all_that_matters_is_there(store: Store) -> None:
+    record = record_of(store, failures=1)
+    text = summary(record)
+    for part in (
+        f"Run {record['id']} (gpo, seed 7): finished",
+        "1 of 4 steps; the search ended: perfect dev score",
+        f"Best prompt (dev score 1.000):\n  {BEST}",
+        f"Starting prompt (dev score 0.500):\n  {START}",
+        record["verdict"]["sentence"],
+        "Money: none, both models run on this machine.",
+        f"promptdescent show {record['id']} --json",
+    ):
+        assert part in text
+    table = [line.split() for line in text.splitlines() if "sent and paid" in line or " used " in line]
+    assert table == [
+        ["task", "model", "used", "1", "10", "3"],
+        ["sent", "and", "paid", "2", "10", "3"],
+        ["optimizer", "model", "used", "1", "10", "3"],
+        ["sent", "and", "paid", "1", "10", "3"],
+    ]
+    assert "resume" not in text
+
+
+def test_a_search_that_found_nothing(store: Store) -> None:
+    text = summary(record_of(store, best=START))
+    assert "Best prompt: the starting prompt" in text
+    assert "Starting prompt (" not in text
+
+
+def test_a_failed_run_says_why_and_how_to_go_on(store: Store) -> None:
+    record = record_of(store, verdict=None)
+    text = summary(record)
+    assert "failed, the endpoint went away\\x1b[31m" in text
+    assert "No verdict" in text
+    assert f"promptdescent resume {record['id']}" in text
+
+
+def test_money_where_the_price_is_known(store: Store) -> None:
+    identity = '{"base_url": "https://api.openai.com/v1"}'
+    text = summary(record_of(store, run_manifest=manifest(task_model="gpt-4o-mini", identity=identity)))
+    assert "US dollars paid" in text
+    assert "US dollars\n" in text  # the column's title
+
+
+def test_a_price_that_is_not_known(store: Store) -> None:
+    text = summary(record_of(store, run_manifest=manifest(task_model="my-model")))
+    assert "Money: the price of the models is not known." in text
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "\x1b[2J\x1b[31mred",
+        "\x9b31m",
+        "a\rb",
+        "\x07bell",
+        "\u202eevil",
+        "\ud83d",
+        "\x1b]0;title\x07",
+        "a\x00b\x7f",
+        "\u2028",
+    ],
+)
+def test_a_prompt_cannot_act_on_the_terminal(store: Store, hostile: str) -> None:
+    record = record_of(store)
+    record["best"]["prompt"] = f"Say {hostile} so."
+    record["start"]["prompt"] = record["verdict"]["sentence"] = record["search"]["ended_because"] = hostile
+    text = summary(record)
+    assert all(char == "\n" or char.isprintable() for char in text)
+    text.encode()
+
+
+def test_markup_stays_as_it_is(store: Store) -> None:
+    assert "[bold red]x[/bold red] :boom:" in summary(record_of(store, best="[bold red]x[/bold red] :boom:"))
+
+
+def test_printable() -> None:
+    assert printable("a\x1b[0m\r\nb\tc é 漢 👋") == "a\\x1b[0m\nb\tc é 漢 👋"
+    assert printable("\u202e") == "\\u202e"
+    assert one_line("a\n\n b\x1b") == "a b\\x1b"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (43.4, "43 s"), (65, "1:05"), (605, "10:05"), (3753, "1:02:33"), (36000, "10:00:00")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_small_numbers() -> None:
+    assert (dollars(None), dollars(0.0), dollars(0.0123), dollars(12.345)) == ("not known", "0.00", "0.0123", "12.35")
+    assert (score_text(None), score_text(0.8)) == ("-", "0.800")

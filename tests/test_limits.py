@@ -1,0 +1,285 @@
+"""Concurrency, retries, the budget, and samples in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+
+from promptdescent.errors import (
+    BudgetExhausted,
+    EndpointFailed,
+    KeyRefused,
+    MalformedReply,
+    RateLimited,
+    RequestRefused,
+    TooManyFailures,
+)
+from promptdescent.llm.base import Draw, Request
+from promptdescent.llm.cache import CachedLLM
+from promptdescent.llm.limits import Budget, Caps, LimitedLLM, RetryPolicy, ordered_map, samples
+from scripted import MemoryBooks, ScriptedLLM, user
+
+pytestmark = pytest.mark.anyio
+
+QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.01, failures_in_a_row=4)
+
+
+def request(text: str = "q", *, n: int = 1, temperature: float = 0.0, index: int = 0) -> Request:
+    return Request(
+        role="task",
+        messages=user(text),
+        temperature=temperature,
+        max_tokens=5,
+        n=n,
+        draw=Draw(seed=0, step=1, slot="s", index=index),
+    )
+
+
+def wrap(
+    llm: ScriptedLLM, books: MemoryBooks, *, caps: Caps | None = None, slots: int = 4, cached: bool = False
+) -> tuple[LimitedLLM | CachedLLM, Budget]:
+    budget = Budget(caps or Caps(), books, clock=lambda: 1.0)
+    limited = LimitedLLM(llm, slots=asyncio.Semaphore(slots), budget=budget, ledger=books, retry=QUICK)
+    return (CachedLLM(limited, replies=books, ledger=books, budget=budget) if cached else limited), budget
+
+
+async def read_all(results: AsyncIterator[int]) -> tuple[list[int], Exception | None]:
+    """What came before the error, and the error."""
+    seen: list[int] = []
+    try:
+        async for result in results:
+            seen.append(result)  # noqa: PERF401 - a comprehension would lose them
+    except ValueError as error:
+        return seen, error
+    return seen, None
+
+
+async def stream(items: list[int], pause: float = 0.0) -> AsyncIterator[int]:
+    for item in items:
+        await asyncio.sleep(pause)
+        yield item
+
+
+async def test_results_come_in_the_order_of_the_items_whatever_finishes_first() -> None:
+    rng = random.Random(1)
+    waits = [rng.random() / 100 for _ in range(40)]
+
+    async def work(index: int) -> int:
+        await asyncio.sleep(waits[index])
+        return index
+
+    assert [result async for result in ordered_map(work, stream(list(range(40))), window=7)] == list(range(40))
+
+
+async def test_the_window_bounds_what_is_in_work() -> None:
+    working = most = 0
+
+    async def work(index: int) -> int:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(0.001)
+        working -= 1
+        return index
+
+    _ = [result async for result in ordered_map(work, stream(list(range(30))), window=5)]
+    assert most == 5
+
+
+async def test_work_starts_while_the_producer_is_still_waiting() -> None:
+    started: list[int] = []
+
+    async def work(index: int) -> int:
+        started.append(index)
+        return index
+
+    async def slow() -> AsyncIterator[int]:
+        yield 0
+        while not started:
+            await asyncio.sleep(0.001)
+        yield 1
+
+    assert [result async for result in ordered_map(work, slow(), window=4)] == [0, 1]
+
+
+async def test_the_first_error_in_order_is_raised_and_the_rest_cancelled() -> None:
+    ended: list[int] = []
+
+    async def work(index: int) -> int:
+        try:
+            await asyncio.sleep(10 if index > 2 else 0.001)
+        except asyncio.CancelledError:
+            ended.append(index)
+            raise
+        if index == 2:
+            raise ValueError("two")
+        return index
+
+    seen, error = await read_all(ordered_map(work, stream(list(range(6))), window=6))
+    assert str(error) == "two"
+    assert seen == [0, 1]
+    assert sorted(ended) == [3, 4, 5]
+
+
+async def test_an_error_of_the_producer_is_raised_after_what_it_gave() -> None:
+    async def broken() -> AsyncIterator[int]:
+        yield 1
+        raise ValueError("no more")
+
+    async def work(index: int) -> int:
+        return index
+
+    seen, error = await read_all(ordered_map(work, broken(), window=2))
+    assert str(error) == "no more"
+    assert seen == [1]
+
+
+async def test_every_attempt_is_recorded_before_it_is_sent() -> None:
+    books = MemoryBooks()
+    seen: list[list[str]] = []
+
+    def answer(request: Request, number: int) -> str:
+        seen.append([kind for kind, _ in books.log])
+        return "a"
+
+    llm, _ = wrap(ScriptedLLM(answer), books)
+    await llm.complete(request())
+    assert seen == [["begin"]]
+    assert [kind for kind, _ in books.log] == ["begin", "succeed"]
+    assert len(books.replies) == 1
+
+
+async def test_passing_errors_are_retried_and_every_attempt_is_paid() -> None:
+    errors = [EndpointFailed("500"), MalformedReply("junk")]
+    books = MemoryBooks()
+    llm, _ = wrap(ScriptedLLM(lambda request, number: errors.pop(0) if errors else "fine"), books)
+    completion = await llm.complete(request())
+    assert completion.replies[0].text == "fine"
+    assert [kind for kind, _ in books.log] == ["begin", "fail", "begin", "fail", "begin", "succeed"]
+    assert books.totals()["task"].paid.calls == 3
+
+
+async def test_a_permanent_error_is_not_retried() -> None:
+    inner = ScriptedLLM(lambda request, number: KeyRefused("no key"))
+    books = MemoryBooks()
+    llm, _ = wrap(inner, books)
+    with pytest.raises(KeyRefused):
+        await llm.complete(request())
+    assert len(inner.requests) == 1
+    assert [kind for kind, _ in books.log] == ["begin", "fail"]
+
+
+async def test_the_wait_that_the_endpoint_asks_for_is_kept() -> None:
+    errors: list[Exception] = [RateLimited("slow down", retry_after=0.2)]
+    patient = RetryPolicy(attempts=2, first_wait=0.0001, longest_wait=1.0)
+    books = MemoryBooks()
+    llm = LimitedLLM(
+        ScriptedLLM(lambda request, number: errors.pop(0) if errors else "fine"),
+        slots=asyncio.Semaphore(1),
+        budget=Budget(Caps(), books, clock=lambda: 1.0),
+        ledger=books,
+        retry=patient,
+    )
+    before = asyncio.get_running_loop().time()
+    await llm.complete(request())
+    assert asyncio.get_running_loop().time() - before >= 0.2
+
+
+async def test_calls_that_keep_failing_end_the_run() -> None:
+    books = MemoryBooks()
+    llm, _ = wrap(ScriptedLLM(lambda request, number: EndpointFailed("down")), books)
+    for _ in range(QUICK.failures_in_a_row - 1):
+        with pytest.raises(EndpointFailed):
+            await llm.complete(request())
+    with pytest.raises(TooManyFailures, match=r"4 calls in a row.*down.*resume"):
+        await llm.complete(request())
+
+
+async def test_one_success_forgives_earlier_failures() -> None:
+    books = MemoryBooks()
+    down = True
+    llm, _ = wrap(ScriptedLLM(lambda request, number: EndpointFailed("down") if down else "up"), books)
+    for _ in range(3):
+        for _ in range(QUICK.failures_in_a_row - 1):
+            with pytest.raises(EndpointFailed):
+                await llm.complete(request())
+        down = False
+        await llm.complete(request())
+        down = True
+
+
+async def test_concurrency_is_bounded() -> None:
+    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.002)
+    llm, _ = wrap(inner, MemoryBooks(), slots=3)
+    await asyncio.gather(*(llm.complete(request(str(index))) for index in range(20)))
+    assert inner.most_open == 3
+
+
+async def test_a_call_cap_is_exact_under_concurrency() -> None:
+    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.001)
+    llm, _ = wrap(inner, MemoryBooks(), caps=Caps(calls=7), slots=16, cached=True)
+    done = await asyncio.gather(*(llm.complete(request(str(index))) for index in range(20)), return_exceptions=True)
+    assert [isinstance(one, BudgetExhausted) for one in done] == [False] * 7 + [True] * 13
+    assert len(inner.requests) == 7
+
+
+async def test_what_is_held_back_is_free_again_for_the_verdict() -> None:
+    llm, budget = wrap(ScriptedLLM(lambda request, number: "a"), MemoryBooks(), caps=Caps(calls=5), cached=True)
+    budget.hold_back(calls=3, tokens=0)
+    await llm.complete(request("1"))
+    await llm.complete(request("2"))
+    with pytest.raises(BudgetExhausted, match=r"cap of 5 calls \(--max-calls\)"):
+        await llm.complete(request("3"))
+    budget.hold_back(calls=0, tokens=0)
+    for text in "345":
+        await llm.complete(request(text))
+    with pytest.raises(BudgetExhausted):
+        await llm.complete(request("6"))
+
+
+async def test_retries_count_against_the_cap_too() -> None:
+    inner = ScriptedLLM(lambda request, number: EndpointFailed("500") if number % 2 else "a")
+    llm, _ = wrap(inner, MemoryBooks(), caps=Caps(calls=5), cached=True)
+    await llm.complete(request("1"))
+    await llm.complete(request("2"))
+    with pytest.raises(BudgetExhausted):
+        await llm.complete(request("3"))
+    assert len(inner.requests) == 5
+
+
+async def test_a_token_cap_stops_the_run_near_it() -> None:
+    inner = ScriptedLLM(lambda request, number: "a")  # 12 tokens a call
+    llm, _ = wrap(inner, MemoryBooks(), caps=Caps(tokens=100), cached=True)
+    done = [await asyncio.gather(llm.complete(request(str(n))), return_exceptions=True) for n in range(100)]
+    assert isinstance(done[-1][0], BudgetExhausted)
+    assert "--max-total-tokens" in str(done[-1][0])
+    assert 100 - 12 <= 12 * len(inner.requests) <= 100
+
+
+async def test_the_samples_come_in_one_call_where_the_model_serves_that() -> None:
+    inner = ScriptedLLM(lambda request, number: [f"{index}" for index in range(request.n)], serves_n=True)
+    llm, _ = wrap(inner, MemoryBooks(), cached=True)
+    got = [sample.reply.text async for sample in samples(llm, request(n=5, temperature=1.0)) if sample.reply]
+    assert got == ["0", "1", "2", "3", "4"]
+    assert len(inner.requests) == 1
+
+
+async def test_what_a_server_does_not_give_is_requested_singly() -> None:
+    inner = ScriptedLLM(lambda request, number: f"{request.draw.index}", serves_n=True)
+    llm, _ = wrap(inner, MemoryBooks(), cached=True)
+    got = [sample.reply.text async for sample in samples(llm, request(n=4, temperature=1.0)) if sample.reply]
+    assert got == ["0", "1", "2", "3"]
+    assert [one.n for one in inner.requests] == [4, 1, 1, 1]
+
+
+async def test_samples_keep_their_order_and_a_lost_one_its_place() -> None:
+    def answer(request: Request, number: int) -> str | Exception:
+        return RequestRefused("not this one") if request.draw.index == 2 else f"{request.draw.index}"
+
+    inner = ScriptedLLM(answer, delay=lambda request: 0.01 / (1 + request.draw.index))
+    llm, _ = wrap(inner, MemoryBooks(), cached=True)
+    got = [sample async for sample in samples(llm, request(n=4, temperature=1.0))]
+    assert [sample.reply.text if sample.reply else sample.error for sample in got] == ["0", "1", "not this one", "3"]
