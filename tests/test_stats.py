@@ -421,20 +421,25 @@ def test_compare_binary_scores() -> None:
 
 
 def test_compare_graded_scores() -> None:
-    first = [0.5, 0.25, 1.0, 0.0]
-    second = [0.75, 0.5, 1.0, 1.0]
-    differences = [0.25, 0.25, 0.0, 1.0]
+    rng = random.Random(3)
+    first, second = ([rng.random() for _ in range(25)] for _ in range(2))
+    differences = [after - before for before, after in zip(first, second, strict=True)]
+    p_value = sign_flip_test(differences, seed=7)
+    interval = paired_bootstrap_interval(differences, seed=7, confidence=0.9)
     assert compare_paired(first, second, seed=7, confidence=0.9) == PairedComparison(
-        rows=4,
-        first_mean=0.4375,
-        second_mean=0.8125,
-        difference=0.375,
-        interval=paired_bootstrap_interval(differences, seed=7, confidence=0.9),
+        rows=25,
+        first_mean=math.fsum(first) / 25,
+        second_mean=math.fsum(second) / 25,
+        difference=math.fsum(differences) / 25,
+        interval=interval,
         confidence=0.9,
-        p_value=sign_flip_test(differences, seed=7),
+        p_value=p_value,
         test="sign-flip",
         interval_method="BCa bootstrap",
     )
+    other = compare_paired(first, second, seed=8, confidence=0.9)
+    assert other.p_value != p_value
+    assert other.interval != interval
 
 
 def test_compare_passes_the_confidence_on_for_binary_scores() -> None:

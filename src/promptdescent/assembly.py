@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
-from promptdescent import __version__
-from promptdescent.config import RunSpec, read_prompt
+from promptdescent.config import Cache, RunSpec, read_prompt
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.choose import SIMULATED, is_remote, open_model
+from promptdescent.llm.function import FunctionLLM
 from promptdescent.parts.direction.momentum import EmbeddingSimilarity, LexicalSimilarity, Similarity
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.search.stopping import Patience
@@ -105,6 +106,7 @@ class Models:
     optimizer: LLM
     similarity: Similarity
     concurrency: int
+    attempts: int
     remote: bool
     """Whether calls leave this machine."""
     notes: tuple[str, ...]
@@ -162,9 +164,16 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
         optimizer=optimizer_model,
         similarity=EmbeddingSimilarity(given.embedder) if given.embedder else LexicalSimilarity(),
         concurrency=spec.concurrency,
+        attempts=spec.attempts,
         remote=_is_remote(spec, given),
         notes=tuple(notes),
     )
+
+
+def cache_mode(model: LLM, wanted: Cache) -> Cache:
+    """How far the model's replies may be reused: those of a function without a version serve their own run only."""
+    unversioned = isinstance(model, FunctionLLM) and model.version is None
+    return "run" if unversioned and wanted == "store" else wanted
 
 
 def _same_model(spec: RunSpec, given: Given) -> bool:
@@ -196,7 +205,8 @@ def _is_remote(spec: RunSpec, given: Given) -> bool:
 def manifest_of(spec: RunSpec, recipe: Recipe, task: Task, models: Models, steps: int) -> RunManifest:
     """What the run is. Called when the models are prepared, so that their identity is known."""
     return RunManifest(
-        version=__version__,
+        # Not imported above: the root package names modules that stand above this one.
+        version=import_module("promptdescent").__version__,
         seed=spec.seed,
         recipe_name=recipe.name,
         recipe=recipe.as_data(),

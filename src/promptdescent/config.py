@@ -85,6 +85,8 @@ class RunSpec:
     max_calls: int | None = None
     max_total_tokens: int | None = None
     concurrency: int = 16
+    attempts: int = 6
+    """Attempts per call before it counts as failed; the waits between them double from half a second to 30 seconds."""
     cache: Cache = "store"
 
     def __post_init__(self) -> None:
@@ -238,6 +240,7 @@ def _check_numbers(spec: RunSpec) -> None:
         "max_calls": 1,
         "max_total_tokens": 1,
         "concurrency": 1,
+        "attempts": 1,
     }
     for name, minimum in least.items():
         value = getattr(spec, name)

@@ -31,9 +31,9 @@ class Narrator:
         for observer in self._observers:
             observer.on_message(text)
 
-    def begin(self) -> None:
-        """The run is in the store and goes to work."""
-        self._tell(phase="start")
+    def begin(self, totals: Mapping[Role, Totals]) -> None:
+        """The run is in the store and goes to work; ``totals`` is what it used and paid before, if it is resumed."""
+        self.used(totals)
 
     def search(self, state: OptimizerState, word_budget: int | None) -> None:
         """The search stands at ``state``; ``word_budget`` is that of the step to come."""

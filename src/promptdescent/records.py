@@ -6,9 +6,8 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal, Protocol, TypeVar
 
 Role = Literal["task", "optimizer"]
@@ -373,11 +372,16 @@ class Evaluate(Protocol):
 T = TypeVar("T")
 
 
-@cache
+_adapters: dict[Any, Any] = {}
+
+
 def _adapter(kind: Any) -> Any:
+    """Pydantic's reader and writer of a type, made once: it takes longer than reading does."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def to_json(value: Any) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from promptdescent.assembly import (
     NO_EXTRAS,
     Given,
     Models,
+    cache_mode,
     load_task,
     manifest_of,
     open_models,
@@ -28,7 +28,7 @@ from promptdescent.errors import BudgetExhausted, ConfigError, PromptDescentErro
 from promptdescent.evaluator import Evaluator
 from promptdescent.llm.base import LLM
 from promptdescent.llm.cache import CachedLLM
-from promptdescent.llm.limits import Budget, Caps, LimitedLLM
+from promptdescent.llm.limits import Budget, Caps, LimitedLLM, RetryPolicy
 from promptdescent.narrator import NarratedLedger, Narrator
 from promptdescent.optimizer import (
     CUT_OFF_REPLY,
@@ -55,7 +55,7 @@ from promptdescent.records import (
     from_json,
     to_json,
 )
-from promptdescent.store.ledger import RunLedger
+from promptdescent.store.ledger import RunLedger, totals_of
 from promptdescent.store.replies import RunReplies
 from promptdescent.store.store import RunStatus, State, Store
 from promptdescent.tasks.target import PromptTarget
@@ -173,7 +173,7 @@ class _Run:
     async def drive(self) -> RunResult:
         """Search, then judge; the end is recorded, whatever it is."""
         await self._status("running")
-        self.narrator.begin()
+        self.narrator.begin(totals_of(self.store, self.id))
         self._engine = _Engine(self)
         try:
             await self._search()
@@ -303,17 +303,19 @@ class _Engine:
     def __init__(self, run: _Run) -> None:
         manifest, task, models = run.manifest, run.task, run.models
         ledger = NarratedLedger(RunLedger(run.store, run.id), run.narrator)
-        replies = RunReplies(run.store, run.id, manifest.cache)
         caps = Caps(calls=manifest.max_calls, tokens=manifest.max_total_tokens)
         self.budget = Budget(caps, ledger, clock=run.store.clock)
         slots = asyncio.Semaphore(models.concurrency)
 
         def wrapped(llm: LLM) -> LLM:
-            limited = LimitedLLM(llm, slots=slots, budget=self.budget, ledger=ledger)
+            retry = RetryPolicy(attempts=models.attempts)
+            limited = LimitedLLM(llm, slots=slots, budget=self.budget, ledger=ledger, retry=retry)
+            replies = RunReplies(run.store, run.id, cache_mode(llm, manifest.cache))
             return CachedLLM(limited, replies=replies, ledger=ledger, budget=self.budget)
 
         target = PromptTarget(wrapped(models.task), manifest.task_model, task.placement)
-        window = 2 * models.concurrency
+        # Far more than run at once, so that one row that waits for its retry holds up no other.
+        window = 16 * models.concurrency
         self.evaluator = Evaluator(
             target=target, metric=task.metric, objective=task.objective, seed=manifest.seed, window=window
         )
@@ -342,7 +344,7 @@ async def _evaluate(evaluator: Evaluator, prompt: Prompt, rows: Sequence[Example
     return evaluation
 
 
-async def _stream(prompts: Any) -> AsyncIterator[Prompt]:
+async def _stream(prompts: Iterable[Prompt]) -> AsyncIterator[Prompt]:
     for prompt in prompts:
         yield prompt
 
@@ -352,7 +354,8 @@ def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) 
         return
     raise UnusableReplies(
         f"{empty} of the first {replies} replies of the {role} model were empty and {cut} were cut off "
-        f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), or choose another model."
+        f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), "
+        "or choose another model."
     )
 
 

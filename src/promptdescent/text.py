@@ -299,6 +299,11 @@ def _is_wrapped(text: str, left: str, right: str) -> bool:
 # Identity
 
 
+def well_formed(text: str) -> str:
+    """``text`` with U+FFFD for every half of a surrogate pair, so that it can be written as UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def fingerprint(value: object) -> str:
     """SHA-256, as 64 hexadecimal digits, of the canonical JSON of ``value``.
 

@@ -7,7 +7,8 @@
         ...
         assert server.requests[0].body["model"] == "fake"
 
-A fault is taken for each call to a completion path, in the order of arrival; when none is left the server answers by its traits.
+A fault is taken for each call to a completion path, in the order of arrival; when none is left the server answers by
+its traits.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Traits:
     usage: bool = True
     """Whether it counts tokens."""
     answer: Callable[[Mapping[str, Any], int], str] | None = None
-    """Text of the sample with this index, from the body; by default the prompt again, with seed and index if it samples."""
+    """Text of the sample with this index, from the body; by default the prompt, with seed and index if it samples."""
 
 
 @dataclass(frozen=True, kw_only=True)

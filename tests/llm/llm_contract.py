@@ -1,4 +1,4 @@
-"""What every model must satisfy. Each check takes a model that is prepared; a test file calls them all on its own model."""
+"""What every model must satisfy: each check takes a prepared model, and test files call all of them on their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promptdescent.llm.base import LLM, Draw, Request
 from promptdescent.records import Message, Reply
 
 
-def chat(text: str, *, temperature: float = 0.0, max_tokens: int = 16, n: int = 1, index: int = 0) -> Request:
+def chat(text: str, *, temperature: float = 0.0, max_tokens: int = 4, n: int = 1, index: int = 0) -> Request:
     """A request with one message."""
     return Request(
         role="task",
@@ -61,7 +61,7 @@ async def same_request_gives_same_greedy_reply(llm: LLM) -> None:
 
 async def safe_concurrently(llm: LLM) -> None:
     """Each caller gets the reply to its own question, the same as when it asks alone."""
-    requests = [chat(f"Say the number {number}.") for number in range(6)]
+    requests = [chat(f"Say the number {number}.") for number in range(4)]
     alone = [await llm.complete(request) for request in requests]
     together = await asyncio.gather(*(llm.complete(request) for request in requests))
     assert [completion.replies for completion in together] == [completion.replies for completion in alone]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from llm_contract import CHECKS, chat, raw
+
 from promptdescent.errors import EndpointFailed, PermanentError, RateLimited
 from promptdescent.llm.base import Request
 from promptdescent.llm.function import FunctionLLM

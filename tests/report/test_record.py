@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_samples import BEST, START, VERDICT, Ticking, manifest, open_store, start_event, step, write_run
 
 from promptdescent.errors import StoreError
 from promptdescent.records import to_json
 from promptdescent.report.record import as_text, canonical, run_record
 from promptdescent.store.store import Store
-from report.samples import BEST, START, VERDICT, Ticking, manifest, open_store, start_event, step, write_run
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_finished_run(store: Store) -> None:
     assert record["models"]["task"]["identity"] == "one"
     assert record["models"]["optimizer"]["temperature"] == 1.0
     assert record["task"]["split_sizes"] == {"train": 1, "dev": 2, "test": 3}
-    assert record["notes"] == ["48 rows of /home/me/rows.csv"]
+    assert record["notes"] == ["48 rows of /data/rows.csv"]
     assert record["created"] == "1970-01-01T00:16:41+00:00"
 
 
@@ -126,7 +126,7 @@ def test_rows_that_are_left_out_of_the_verdict_are_not_used_again(store: Store) 
 
 def test_canonical_is_the_same_however_a_run_went(tmp_path: Path) -> None:
     one, other = open_store(tmp_path / "one"), Store.open(tmp_path / "other", clock=Ticking(9_999.5))
-    write_run(one, run_manifest=manifest(task_model="local:/home/me/model.gguf"))
+    write_run(one, run_manifest=manifest(task_model="local:/data/models/model.gguf"))
     write_run(
         other,
         run_manifest=manifest(task_model="local:model.gguf", cache="off"),
@@ -140,8 +140,16 @@ def test_canonical_is_the_same_however_a_run_went(tmp_path: Path) -> None:
     texts = [as_text(canonical(record)) for record in records]
     assert records[0] != records[1]
     assert texts[0] == texts[1]
-    assert "/home/me" not in texts[0]
+    assert "/data/" not in texts[0]
     assert records[0]["id"] not in texts[0]
+
+
+def test_canonical_does_not_tell_two_objects_of_one_function_apart(store: Store) -> None:
+    identities = [f"function:tests:reply#{digit * 32}" for digit in "ab"]
+    runs = [write_run(store, run_manifest=manifest(identity=identity)) for identity in identities]
+    first, second = (canonical(run_record(store, run)) for run in runs)
+    assert first == second
+    assert first["models"]["task"]["identity"] == "function:tests:reply"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_samples import BEST, START, manifest, open_store, write_run
 
 from promptdescent.report.record import Record, run_record
 from promptdescent.report.text import dollars, duration, one_line, printable, score_text, summary
 from promptdescent.store.store import Store
-from report.samples import BEST, START, manifest, open_store, write_run
 
 
 @pytest.fixture

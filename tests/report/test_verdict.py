@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from report_samples import VERDICT
 
 from promptdescent.records import Outcome, Verdict
 from promptdescent.report.verdict import KEEP_THE_OLD, reuse_sentence, sentence
-from report.samples import VERDICT
 
 
 def say(*, same_prompt: bool = False, earlier_runs: int = 0, **changes: Any) -> str:

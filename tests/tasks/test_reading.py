@@ -55,6 +55,7 @@ def read(labels: tuple[str, ...], reply: str, rule: str = "default") -> str | No
         ("#### B", "(B)"),
         ("(A) is wrong and (B) is wrong. The answer is (C).", "(C)"),
         ("The answer is (A). No: the answer is (D).", "(D)"),
+        ("The answer is (A).\nNo: the answer is (D).", "(D)"),
         ("The answer is (A). Answer:", "(A)"),
         ("(A) is wrong.\n(B) is right.", "(A)"),  # no cue: the only one in the first line
         ("(A) or (B)\n(B)", None),
@@ -205,6 +206,7 @@ def test_other_rules(rule: str, reply: str, label: str | None) -> None:
         ("#### Step 3\nSo we get 42", "42"),
         ("#### Answer: 42 of 50", "42"),
         ("The answer is 5. I mean, the answer is 6, of 7.", "6"),
+        ("The answer is 5.\nNo: the answer is 6.\nOf 7.", "6"),
         ("**Answer:**\n\n**18**", "18"),
         ("The answer is clear. 5 + 5 = 10", "10"),
         ("none", None),

@@ -99,6 +99,13 @@ def test_sizes_are_exact_while_single_rows_can_fill_up() -> None:
     assert not any("Keeping copies together" in note for note in splits.notes)
 
 
+def test_places_that_a_target_cannot_fill_go_to_another() -> None:
+    doubled, single = rows(30, ["yes"]) * 2, rows(60, ["no"], start=30)
+    splits = split([*doubled, *single], sizes=SplitSizes(train=10, dev=10, test=40))
+    assert sizes_of(splits) == (10, 10, 40)
+    assert Counter(row.target for row in splits.train) == {"yes": 4, "no": 6}
+
+
 def test_sizes_that_copies_make_impossible_are_said() -> None:
     splits = split([*rows(100), *rows(100)], sizes=SplitSizes(train=31, dev=40, test=60))
     assert sizes_of(splits) == (30, 40, 60)
@@ -208,5 +215,5 @@ def test_ready_splits_that_do_not_fit_together() -> None:
     with pytest.raises(DataError, match="the dev split has no rows"):
         ready_splits(rows(7), [], rows(30, start=20))
     other = [example(f"text {i}", "yes", column="review") for i in range(50)]
-    with pytest.raises(DataError, match="different input columns .*test: review"):
+    with pytest.raises(DataError, match=r"different input columns .*test: review"):
         ready_splits(rows(7), rows(7, start=7), other)

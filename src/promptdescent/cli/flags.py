@@ -86,6 +86,7 @@ FLAGS = {
     "max_calls": Flag(panel=SEARCH, help="Cap on calls of both models; enough is kept for the verdict."),
     "max_total_tokens": Flag(panel=SEARCH, help="Cap on tokens of both models, in and out."),
     "concurrency": Flag(panel=RUN, help="Calls in flight at once."),
+    "attempts": Flag(panel=RUN, help="Attempts per call before it counts as failed."),
     "cache": Flag(
         panel=RUN, help="Replies that may be reused: of all runs in the store, of this run when resumed, none."
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -113,6 +114,7 @@ def show(
 def main() -> None:
     """Run the command line. Exits with an :class:`ExitCode`."""
     output.tolerate_any_encoding()
+    logging.getLogger("stamina").propagate = False  # a retry is counted in the record, and no news in a terminal
     try:
         app()
     except PromptDescentError as error:  # from before a run was at work: nothing was paid for

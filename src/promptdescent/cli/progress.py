@@ -183,9 +183,7 @@ class LiveBar:
     def on_progress(self, progress: Progress) -> None:
         before, self.last = self.last, progress
         left = self._left.seconds(progress)
-        if before is None:
-            self._bar.start()
-        elif _same_place(before, progress) and self._clock() - self._shown_at < SECONDS_BETWEEN_UPDATES:
+        if before and _same_place(before, progress) and self._clock() - self._shown_at < SECONDS_BETWEEN_UPDATES:
             return
         self._shown_at = self._clock()
         self._bar.update(
@@ -195,6 +193,7 @@ class LiveBar:
             phase=PHASES[progress.phase],
             numbers=f"step {progress.step}/{progress.total_steps}, " + numbers(progress, price=self._price, left=left),
         )
+        self._bar.start()  # of no effect but the first time
 
     def on_step(self, record: StepRecord) -> None:
         self.on_message(step_line(record))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +25,7 @@ class FunctionLLM:
     once), and so must bear being called from several threads; an ``async`` one runs in the event loop.
 
     ``version`` says that the function gives the same greedy replies wherever it has the same ``name`` and version: its
-    replies are then kept for later runs. Without one they belong to this object alone, and a resumed run, whose object
-    is another one, asks again.
+    replies then serve later runs too. Without one they serve only the run that paid for them, which may be resumed.
     """
 
     refuses_temperature = False
@@ -37,12 +35,11 @@ class FunctionLLM:
         self.name = name or _name_of(function)
         self._function = function
         self._takes_request = _takes_request(function)
-        mark = f"@{version}" if version is not None else f"#{uuid.uuid4().hex}"
-        self._identity = f"function:{self.name}{mark}"
+        self.version = version
 
     @property
     def identity(self) -> str:
-        return self._identity
+        return f"function:{self.name}" + (f"@{self.version}" if self.version is not None else " without a version")
 
     async def prepare(self) -> None:
         """Nothing is to be prepared."""

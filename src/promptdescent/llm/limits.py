@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TypeVar
 
 from promptdescent.errors import (
@@ -21,9 +22,13 @@ from promptdescent.errors import (
 )
 from promptdescent.llm.base import LLM, Completion, Ledger, Request, StoredReply
 from promptdescent.records import ROLES, Reply, Usage
+from promptdescent.text import well_formed
 
 CHARACTERS_PER_TOKEN = 4
 """Rule of thumb for English text, for forecasts only."""
+
+FIRST_REPLY_TOKENS = 64
+"""Expected length of a reply before any was seen; a rule of thumb of ours."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,8 +51,8 @@ class Budget:
     """What is left under the caps. Both counters, *used* and *paid*, stay under them; whichever reaches a cap first
     stops the search.
 
-    Calls are exact: one is taken before it is sent. Tokens are known only when a reply came, so the expected tokens
-    of calls in flight are set aside meanwhile.
+    Calls are exact: one is taken before it is sent. Tokens are known only when a reply came; until then what such a call
+    has cost on average so far is set aside for it.
     """
 
     def __init__(self, caps: Caps, ledger: Ledger, *, clock: Callable[[], float]) -> None:
@@ -60,6 +65,8 @@ class Budget:
         self._paid_calls = sum(totals[role].paid.calls for role in ROLES)
         self._paid_tokens = sum(totals[role].paid.tokens for role in ROLES)
         self._in_flight_tokens = 0
+        self._seen = {role: Usage() for role in ROLES}
+        self._seen_characters = dict.fromkeys(ROLES, 0)
         self._held_calls = 0
         self._held_tokens = 0
 
@@ -89,17 +96,33 @@ class Budget:
         if call not in self._counted:
             self._claimed.discard(call)
 
-    def pay(self, expected_tokens: int) -> None:
-        """Take one attempt before it is sent. Raises :class:`BudgetExhausted` if a cap leaves no room for it."""
-        self._check_calls(self._paid_calls)
-        self._check_tokens(self._paid_tokens + self._in_flight_tokens + expected_tokens)
-        self._paid_calls += 1
-        self._in_flight_tokens += expected_tokens
+    def pay(self, request: Request) -> int:
+        """Take one attempt before it is sent, and return the tokens that are set aside for it.
 
-    def settle(self, expected_tokens: int, usage: Usage) -> None:
-        """Replace an attempt's expected tokens by what it cost; nothing if it failed."""
-        self._in_flight_tokens -= expected_tokens
+        Raises :class:`BudgetExhausted` if a cap leaves no room for it.
+        """
+        expected = self._expected_tokens(request)
+        self._check_calls(self._paid_calls)
+        self._check_tokens(self._paid_tokens + self._in_flight_tokens + expected)
+        self._paid_calls += 1
+        self._in_flight_tokens += expected
+        return expected
+
+    def settle(self, request: Request, expected: int, usage: Usage) -> None:
+        """Replace what was set aside for an attempt by what it cost; nothing if it failed."""
+        self._in_flight_tokens -= expected
         self._paid_tokens += usage.tokens
+        if usage.calls:
+            self._seen[request.role] += usage
+            self._seen_characters[request.role] += request.characters
+
+    def _expected_tokens(self, request: Request) -> int:
+        """What the request will cost, going by the calls of its role so far."""
+        seen, characters = self._seen[request.role], self._seen_characters[request.role]
+        if not seen.calls:
+            return estimate_tokens(request.characters) + request.n * min(request.max_tokens, FIRST_REPLY_TOKENS)
+        per_character = seen.tokens_in / max(1, characters)
+        return ceil(request.characters * per_character + seen.tokens_out / seen.calls)
 
     def _check_calls(self, taken: int) -> None:
         if self.caps.calls is not None and taken + 1 > self.caps.calls - self._held_calls:
@@ -176,17 +199,15 @@ class LimitedLLM:
                 return min(error.retry_after, retry.longest_wait)
             return True
 
+        caller = stamina.AsyncRetryingCaller(
+            attempts=retry.attempts,
+            timeout=None,
+            wait_initial=retry.first_wait,
+            wait_max=retry.longest_wait,
+            wait_jitter=retry.first_wait,
+        )
         try:
-            async for attempt in stamina.retry_context(
-                on=decide,
-                attempts=retry.attempts,
-                timeout=None,
-                wait_initial=retry.first_wait,
-                wait_max=retry.longest_wait,
-                wait_jitter=retry.first_wait,
-            ):
-                with attempt:
-                    completion = await self._attempt(request)
+            completion = await caller(decide, self._attempt, request)
         except TransientError as error:
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= retry.failures_in_a_row:
@@ -199,23 +220,22 @@ class LimitedLLM:
         return completion
 
     async def _attempt(self, request: Request) -> Completion:
-        expected = estimate_tokens(request.characters) + request.max_tokens * request.n
-        self._budget.pay(expected)
-        usage = Usage()
-        try:
-            async with self._slots:
+        async with self._slots:
+            expected = self._budget.pay(request)
+            usage = Usage()
+            try:
                 call = call_of(request, self._inner)
                 number = await self._ledger.begin(call, request.role)
                 try:
-                    completion = await self._inner.complete(request)
+                    completion = _clean(await self._inner.complete(request))
                 except ModelError as error:
                     await self._ledger.fail(number, str(error))
                     raise
                 usage = completion.usage
                 await self._ledger.succeed(number, self._stored(request, call, completion))
                 return completion
-        finally:
-            self._budget.settle(expected, usage)
+            finally:
+                self._budget.settle(request, expected, usage)
 
     def _stored(self, request: Request, call: str, completion: Completion) -> list[StoredReply]:
         now = self._budget.clock()
@@ -229,6 +249,13 @@ class LimitedLLM:
             )
             for offset, reply in enumerate(completion.replies)
         ]
+
+
+def _clean(completion: Completion) -> Completion:
+    """The completion without halves of surrogate pairs, which no file or database could hold as UTF-8."""
+    return replace(
+        completion, replies=tuple(replace(reply, text=well_formed(reply.text)) for reply in completion.replies)
+    )
 
 
 def key_of(request: Request, llm: LLM) -> str:

@@ -1,9 +1,10 @@
 """A GGUF file in this process, through llama.cpp (xllamacpp); ``smollm2`` is the embedded default model.
 
-Replies do not depend on what else is being computed. llama.cpp adds numbers up in another order when a part of a prompt
-is cached already, or when it computes several prompts in one batch, and now and then that changes a reply. So each
-request is computed alone, from an empty cache, on one of several engines side by side. Engines of a small model have one
-thread each; a large model has a single engine with all threads.
+Replies do not depend on what else is being computed. llama.cpp may add numbers up in another order when it computes
+several prompts in one batch, and now and then that changes a reply. So each request is computed alone, on one of
+several engines side by side. An engine goes on from the beginning that a prompt shares with the one before, but only
+where that was seen to change no digit. Engines of a small model have one thread each; a large model has a single
+engine with all threads.
 """
 
 from __future__ import annotations
@@ -41,13 +42,6 @@ MOST_ENGINES = 16
 
 _MAGIC = b"GGUF"
 
-# The template within SmolLM2's file puts a system message of its own before every chat without one: 22 tokens that the
-# prompt under test does not contain. This is the same template without it.
-_CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
 
 class LocalLLM:
     """The GGUF file at the path ``model``, or the embedded model ``smollm2``, on this machine's processors.
@@ -63,7 +57,6 @@ class LocalLLM:
     def __init__(self, model: str, *, engines: int | None = None, context: int = CONTEXT) -> None:
         self.name = f"local:{model}"
         self._path = _embedded_file() if model == SMOLLM2 else Path(model).expanduser()
-        self._template = _CHATML if model == SMOLLM2 else ""
         _check_file(self._path)
         _check_package("xllamacpp")
         processors = _processors()
@@ -72,6 +65,7 @@ class LocalLLM:
         self._threads = 1 if small else processors
         self._context = context
         self._identity: str | None = None
+        self._reuse = False
         self._turns = asyncio.Semaphore(self._most_engines)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._loading = threading.Lock()
@@ -95,10 +89,9 @@ class LocalLLM:
             "xllamacpp": importlib.metadata.version("xllamacpp"),
             "threads": self._threads,
             "context": self._context,
-            "chat_template": self._template,
         }
         self._identity = f"gguf:{digest} {json.dumps(settings, sort_keys=True)}"
-        await asyncio.to_thread(lambda: self._idle.put(self._take_engine()))
+        await asyncio.to_thread(self._try_first_engine)
 
     async def complete(self, request: Request) -> Completion:
         """Compute one reply. Raises :class:`RequestRefused`, in particular for a prompt that exceeds the context."""
@@ -122,10 +115,17 @@ class LocalLLM:
         engine = self._take_engine()
         try:
             if request.text is None:
-                return dict(engine.handle_chat_completions(_body(request)))
-            return dict(engine.handle_completions(_body(request)))
+                return dict(engine.handle_chat_completions(_body(request, reuse=self._reuse)))
+            return dict(engine.handle_completions(_body(request, reuse=self._reuse)))
         except RuntimeError as error:
             return {"error": {"code": 400, "message": str(error)}}
+        finally:
+            self._idle.put(engine)
+
+    def _try_first_engine(self) -> None:
+        engine = self._take_engine()
+        try:
+            self._reuse = _reuse_is_exact(engine)
         finally:
             self._idle.put(engine)
 
@@ -137,7 +137,7 @@ class LocalLLM:
             pass
         with self._loading:
             if self._loaded < self._most_engines:
-                engine = _load(self._path, threads=self._threads, context=self._context, template=self._template)
+                engine = _load(self._path, threads=self._threads, context=self._context)
                 self._loaded += 1
                 return engine
         return self._idle.get()  # a cancelled request still has it
@@ -151,12 +151,12 @@ class LocalLLM:
         return EndpointFailed(f"{self.name} failed: {message}")
 
 
-def _body(request: Request) -> dict[str, Any]:
+def _body(request: Request, *, reuse: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "stop": list(request.stop),
-        "cache_prompt": False,
+        "cache_prompt": reuse,
     }
     if request.temperature > 0:
         body["seed"] = request.draw.model_seed()
@@ -184,20 +184,20 @@ def _read(answer: dict[str, Any], request: Request) -> Completion:
     )
 
 
-def _load(path: Path, *, threads: int, context: int, template: str) -> Any:
+def _load(path: Path, *, threads: int, context: int) -> Any:
     """A llama.cpp server in this process that computes one request at a time."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.chat_template = template
     params.n_parallel = 1
     params.n_ctx = context
     params.n_gpu_layers = 0
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-    # No reply may depend on an earlier request.
+    # Flash attention adds up in another order when a part of the prompt was computed before.
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    # Each engine keeps its last prompt and no other; whether requests make use of it is theirs to say.
     params.cache_prompt = False
     params.cache_ram_mib = 0
     params.cache_idle_slots = False
@@ -210,11 +210,36 @@ def _load(path: Path, *, threads: int, context: int, template: str) -> Any:
     params.ui = False
     params.n_threads_http = 2
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
+        # A server that is freed before it has begun to serve may never return.
+        server.handle_completions({"prompt": "a", "max_tokens": 1})
+        return server
     except RuntimeError as error:
         raise ConfigError(
             f"{path} cannot be loaded by llama.cpp; it may be incomplete, of a newer kind, or too large for the memory"
         ) from error
+
+
+_PROBE = "The quick test compares what is computed at once with what is computed in two parts, to the last digit."
+
+
+def _reuse_is_exact(engine: Any) -> bool:
+    """Whether this engine gives the very same numbers when it computed the beginning of a prompt before.
+
+    With llama.cpp's plain kernels it does: a token's numbers do not depend on what is computed beside it. Matrix
+    kernels for other weight formats or processors may differ, so it is tried with the model at hand: a prompt whole,
+    then with its first half known, then wholly known.
+    """
+
+    def numbers(prompt: str, *, reuse: bool) -> object:
+        answer = engine.handle_completions(
+            {"prompt": prompt, "max_tokens": 3, "temperature": 0, "logprobs": 5, "cache_prompt": reuse}
+        )
+        return answer["choices"][0].get("logprobs")
+
+    whole = numbers(_PROBE, reuse=False)
+    numbers(_PROBE[: len(_PROBE) // 2] + " is another text", reuse=False)
+    return whole is not None and whole == numbers(_PROBE, reuse=True) == numbers(_PROBE, reuse=True)
 
 
 @lru_cache(maxsize=8)

@@ -104,7 +104,10 @@ class Use:
             "the input follows as the user's message.",
             "template": f"{TOKEN} is a template: its placeholders are filled with the columns of each input.",
         }[self.placement]
-        return f"{how} The model reads both and answers. An answer is right if it is the given output. The score says how many are right."
+        return (
+            f"{how} The model reads both and answers. An answer is right if it is the given output. "
+            "The score says how many are right."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

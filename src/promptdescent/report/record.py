@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -43,6 +44,9 @@ NOT_CANONICAL = (
     "replies_from_earlier_runs",
     "seconds",
 )
+
+OBJECT_ID = re.compile("#[0-9a-f]{32}$")
+"""Ends the identity of a function that declares no version: it belongs to one object in one process."""
 
 
 def run_record(store: Store, run: str) -> Record:
@@ -92,7 +96,7 @@ def canonical(record: Record) -> Record:
     Without ids of runs, clocks, paths, what was paid, attempts and faults, and what earlier runs in the store did.
     """
     kept = {key: value for key, value in record.items() if key not in NOT_CANONICAL}
-    kept["models"] = {role: _without_path(model) for role, model in record["models"].items()}
+    kept["models"] = {role: _shared_part(model) for role, model in record["models"].items()}
     kept["usage"] = {role: {"used": counters["used"]} for role, counters in record["usage"].items()}
     if record["verdict"] is not None:
         reuse = " " + reuse_sentence(record["earlier_use_of_test_rows"])
@@ -141,9 +145,10 @@ def _settings(manifest: RunManifest) -> dict[Role, tuple[ModelSettings, str]]:
     }
 
 
-def _without_path(model: Record) -> Record:
-    """A model without the path of its file; its identity says which file it is."""
-    return {**model, "name": "local"} if model["name"].startswith("local:") else model
+def _shared_part(model: Record) -> Record:
+    """A model without the path of its file, which its identity names by content, and without the id of an object."""
+    name = "local" if model["name"].startswith("local:") else model["name"]
+    return {**model, "name": name, "identity": OBJECT_ID.sub("", model["identity"])}
 
 
 def _start(events: Sequence[Event]) -> tuple[Evaluation | None, OptimizerState | None]:

@@ -173,7 +173,7 @@ def _draw(pool: Sequence[_Group], size: int) -> tuple[list[_Group], list[_Group]
             taken.append(group)
         else:
             left.append(group)
-    return sorted(taken, key=lambda group: group.rank), left
+    return taken, left
 
 
 def _quotas(counts: Mapping[str, int], size: int) -> dict[str, int]:

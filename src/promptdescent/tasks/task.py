@@ -57,7 +57,7 @@ class Task:
     def brief(self) -> TaskBrief:
         """What the parts of an optimizer may know: of the rows, those of train only."""
         return TaskBrief(
-            labels=self.labels,
+            labels=_in_order_of(self.labels, self.start.text),
             placement=self.placement,
             placeholders=placeholders(self.start.text) if self.placement == "template" else (),
             train=self.train,
@@ -120,6 +120,13 @@ def build_task(
         about=notes,
         notes=(*splits.notes, *_template_notes(prompt, columns, placed)),
     )
+
+
+def _in_order_of(labels: tuple[str, ...], prompt: str) -> tuple[str, ...]:
+    """The labels as the prompt names them, then the others: small models answer otherwise when the order changes."""
+    text = prompt.casefold()
+    found = {label: text.find(label.casefold()) for label in labels}
+    return tuple(sorted(labels, key=lambda label: found[label] if found[label] >= 0 else len(text)))
 
 
 def _choose_metric(

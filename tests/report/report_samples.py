@@ -160,7 +160,7 @@ def write_run(
     run_manifest: RunManifest | None = None,
     best: str = BEST,
     verdict: Verdict | None = VERDICT,
-    note: str = "48 rows of /home/me/rows.csv",
+    note: str = "48 rows of /data/rows.csv",
     killed_once: bool = False,
     failures: int = 0,
 ) -> str:
