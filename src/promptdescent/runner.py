@@ -40,6 +40,7 @@ from promptdescent.optimizer import (
     stop_reason,
 )
 from promptdescent.parts.recipe import Recipe
+from promptdescent.parts.search.selection import score_of
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import (
     Evaluation,
@@ -50,14 +51,11 @@ from promptdescent.records import (
     Role,
     RunManifest,
     RunObserver,
-    StepRecord,
     Verdict,
-    from_json,
     to_json,
 )
-from promptdescent.store.ledger import RunLedger, totals_of
-from promptdescent.store.replies import RunReplies
-from promptdescent.store.store import RunStatus, State, Store
+from promptdescent.run_record import RunRecord
+from promptdescent.store.store import Store
 from promptdescent.tasks.target import PromptTarget
 from promptdescent.tasks.task import Task
 from promptdescent.verdict import judge
@@ -108,12 +106,12 @@ async def start(
                 "set --max-calls or --max-total-tokens, or agree with --yes"
             )
         manifest = manifest_of(spec, recipe, task, models, plan.steps)
-        run = store.create_run(manifest, {"train": task.train, "dev": task.dev, "test": task.test})
-        narrator = Narrator(observers, run=run, total_steps=plan.steps, forecast_calls=plan.total.calls)
+        record = RunRecord(store, store.create_run(manifest, {"train": task.train, "dev": task.dev, "test": task.test}))
+        narrator = Narrator(observers, run=record.id, total_steps=plan.steps, forecast_calls=plan.total.calls)
         for note in (*task.notes, *models.notes, _announcement(plan, spec, recipe, task)):
             narrator.say(note)
-            await store.append(run, "note", json.dumps({"text": note}))
-        return await _Run(run, manifest, task, recipe, models, store, narrator, plan).drive()
+            await record.append("note", json.dumps({"text": note}))
+        return await _Run(record, manifest, task, recipe, models, narrator, plan).drive()
     finally:
         await models.close()
 
@@ -127,24 +125,34 @@ async def resume(
     """
     row = store.find_run(name)
     store.claim(row.id)
-    manifest = row.manifest
+    record, manifest = RunRecord(store, row.id), row.manifest
+    verdict = record.verdict()
+    if verdict is not None:
+        await record.finish()
+        return _result(record, manifest, verdict)
     spec = RunSpec().with_settings(manifest.spec)
     task = rebuild_task(manifest, store.examples(row.id), given)
     recipe = recipe_for(spec)
     plan = forecast(spec, recipe, task)
     narrator = Narrator(observers, run=row.id, total_steps=manifest.total_steps, forecast_calls=plan.total.calls)
-    verdicts = store.events(row.id, "verdict")
     models = open_models(spec, task, given)
-    run = _Run(row.id, manifest, task, recipe, models, store, narrator, plan)
-    if verdicts:
-        narrator.say(f"run {row.id} is finished")
-        return run.result(from_json(Verdict, verdicts[-1].payload))
     try:
         await models.prepare()
         models.check_same(manifest)
-        return await run.drive()
+        return await _Run(record, manifest, task, recipe, models, narrator, plan).drive()
     finally:
         await models.close()
+
+
+def _result(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunResult:
+    best = record.state().best
+    return RunResult(
+        run=record.id,
+        start_prompt=manifest.prompt,
+        best_prompt=best.prompt.text,
+        best_dev_score=score_of(best),
+        verdict=verdict,
+    )
 
 
 class _Run:
@@ -152,69 +160,54 @@ class _Run:
 
     def __init__(
         self,
-        run: str,
+        record: RunRecord,
         manifest: RunManifest,
         task: Task,
         recipe: Recipe,
         models: Models,
-        store: Store,
         narrator: Narrator,
         plan: Forecast,
     ) -> None:
-        self.id = run
+        self.record = record
         self.manifest = manifest
         self.task = task
         self.recipe = recipe
         self.models = models
-        self.store = store
         self.narrator = narrator
         self.plan = plan
 
     async def drive(self) -> RunResult:
         """Search, then judge; the end is recorded, whatever it is."""
-        await self._status("running")
-        self.narrator.begin(totals_of(self.store, self.id))
-        self._engine = _Engine(self)
+        await self.record.set_status("running")
+        self.narrator.begin(self.record.totals())
+        engine = _Engine(self)
         try:
-            await self._search()
-            verdict = await self._judge()
+            await self._search(engine)
+            verdict = await self._judge(engine)
         except asyncio.CancelledError:
-            await self._status("interrupted", "stopped by the user")
+            await self.record.set_status("interrupted", "stopped by the user")
             raise
         except PromptDescentError as error:
-            await self._status("failed", str(error))
+            await self.record.set_status("failed", str(error))
             raise
-        await self._status("finished")
+        await self.record.finish()
         self.narrator.done()
-        return self.result(verdict)
-
-    def result(self, verdict: Verdict) -> RunResult:
-        """What a finished run returns."""
-        best = self._state().best
-        if best.score is None:
-            raise RunFailed(f"run {self.id} has no scored prompt")
-        return RunResult(
-            run=self.id,
-            start_prompt=self.task.start.text,
-            best_prompt=best.prompt.text,
-            best_dev_score=best.score,
-            verdict=verdict,
-        )
+        return _result(self.record, self.manifest, verdict)
 
     # --- search ---
 
-    async def _search(self) -> None:
-        if self.store.events(self.id, "search ended"):
+    async def _search(self, engine: _Engine) -> None:
+        if self.record.search_ended():
             return
-        engine, around = self._engine, self._engine.around
+        around = engine.around
         engine.budget.hold_back(calls=self.plan.verdict.calls, tokens=self.plan.verdict.tokens)
-        state = self._state_or_none()
+        state = self.record.state_or_none()
         try:
             if state is None:
-                state = await self._score_start()
+                state = await self._score_start(engine)
             self.narrator.search(state, self._next_words(state))
             async for record in descend(self.recipe, state, around):
-                await self.store.append(self.id, "step", to_json(record))
+                await self.record.append("step", to_json(record))
                 state = record.state
                 self.narrator.step(record)
                 self.narrator.search(state, self._next_words(state))
@@ -226,18 +219,18 @@ class _Run:
                     f"{error} before the starting prompt was scored; raise the cap and start again"
                 ) from error
             reason = str(error)
-        await self.store.append(self.id, "search ended", json.dumps({"reason": reason}))
+        await self.record.append("search ended", json.dumps({"reason": reason}))
 
-    async def _score_start(self) -> OptimizerState:
+    async def _score_start(self, engine: _Engine) -> OptimizerState:
         prompt = self.recipe.initialization.first(self.task.start)
-        evaluator = self._engine.evaluator
+        evaluator = engine.evaluator
         first = await _evaluate(evaluator, prompt, self.task.dev[:FIRST_REPLIES])
         self._check_first_answers(first.outcomes)
         rest = await _evaluate(evaluator, prompt, self.task.dev[FIRST_REPLIES:])
         evaluation = evaluator.combine([*first.outcomes, *rest.outcomes])
         state = first_state(prompt, evaluation, total_steps=self.manifest.total_steps)
         payload = {"evaluation": json.loads(to_json(evaluation)), "state": json.loads(to_json(state))}
-        await self.store.append(self.id, "start", json.dumps(payload))
+        await self.record.append("start", json.dumps(payload))
         return state
 
     def _next_words(self, state: OptimizerState) -> int | None:
@@ -253,7 +246,7 @@ class _Run:
     def _check_proposals(self) -> None:
         """Look at the first replies of the optimizer model, once there are so many."""
         seen: list[str] = []
-        for record in self._records():
+        for record in self.record.steps():
             seen.extend(candidate.reason for candidate in record.candidates)
         first = seen[:FIRST_REPLIES]
         if len(first) == FIRST_REPLIES:
@@ -262,39 +255,15 @@ class _Run:
 
     # --- verdict ---
 
-    async def _judge(self) -> Verdict:
-        engine = self._engine
+    async def _judge(self, engine: _Engine) -> Verdict:
         engine.budget.hold_back(calls=0, tokens=0)
         self.narrator.verdict()
-        start, best, rows = self.task.start, self._state().best.prompt, self.task.verdict_rows
+        start, best, rows = self.task.start, self.record.state().best.prompt, self.task.verdict_rows
         evaluator = engine.last_evaluator
         evaluations = [one async for one in evaluator(_stream(dict.fromkeys([start, best])), rows)]
         verdict = judge(evaluations[0], evaluations[-1], self.task, seed=self.manifest.seed)
-        await self.store.append(self.id, "verdict", to_json(verdict))
+        await self.record.append("verdict", to_json(verdict))
         return verdict
-
-    # --- record ---
-
-    async def _status(self, state: State, reason: str = "") -> None:
-        await self.store.append(self.id, "status", to_json(RunStatus(state=state, reason=reason)))
-
-    def _records(self) -> list[StepRecord]:
-        return [from_json(StepRecord, event.payload) for event in self.store.events(self.id, "step")]
-
-    def _state_or_none(self) -> OptimizerState | None:
-        steps = self.store.events(self.id, "step")
-        if steps:
-            return from_json(StepRecord, steps[-1].payload).state
-        starts = self.store.events(self.id, "start")
-        if starts:
-            return from_json(OptimizerState, json.dumps(json.loads(starts[-1].payload)["state"]))
-        return None
-
-    def _state(self) -> OptimizerState:
-        state = self._state_or_none()
-        if state is None:
-            raise RunFailed(f"run {self.id} ended before its starting prompt was scored")
-        return state
 
 
 class _Engine:
@@ -302,15 +271,15 @@ class _Engine:
 
     def __init__(self, run: _Run) -> None:
         manifest, task, models = run.manifest, run.task, run.models
-        ledger = NarratedLedger(RunLedger(run.store, run.id), run.narrator)
+        ledger = NarratedLedger(run.record.ledger(), run.narrator)
         caps = Caps(calls=manifest.max_calls, tokens=manifest.max_total_tokens)
-        self.budget = Budget(caps, ledger, clock=run.store.clock)
+        self.budget = Budget(caps, ledger, clock=run.record.clock)
         slots = asyncio.Semaphore(models.concurrency)
 
         def wrapped(llm: LLM) -> LLM:
             retry = RetryPolicy(attempts=models.attempts)
             limited = LimitedLLM(llm, slots=slots, budget=self.budget, ledger=ledger, retry=retry)
-            replies = RunReplies(run.store, run.id, cache_mode(llm, manifest.cache))
+            replies = run.record.replies(cache_mode(llm, manifest.cache))
             return CachedLLM(limited, replies=replies, ledger=ledger, budget=self.budget)
 
         target = PromptTarget(wrapped(models.task), manifest.task_model, task.placement)

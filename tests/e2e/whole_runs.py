@@ -11,9 +11,39 @@ import sys
 import time
 from pathlib import Path
 
-SUBJECTS = "kettle lamp desk chair mug rug fan clock shelf plate towel bag radio stove mirror pillow".split()
-FAULTS = "broke leaked arrived late fell apart smelled hummed rusted shrank faded vanished".split()
-PLEASURES = "sparkles works delights lasts fits shines sings charms".split()
+SUBJECTS = [
+    "kettle",
+    "lamp",
+    "desk",
+    "chair",
+    "mug",
+    "rug",
+    "fan",
+    "clock",
+    "shelf",
+    "plate",
+    "towel",
+    "bag",
+    "radio",
+    "stove",
+    "mirror",
+    "pillow",
+]
+FAULTS = [
+    "broke",
+    "leaked",
+    "arrived",
+    "late",
+    "fell",
+    "apart",
+    "smelled",
+    "hummed",
+    "rusted",
+    "shrank",
+    "faded",
+    "vanished",
+]
+PLEASURES = ["sparkles", "works", "delights", "lasts", "fits", "shines", "sings", "charms"]
 
 
 def write_rows(path: Path, count: int = 240) -> Path:
@@ -39,7 +69,7 @@ def command(*arguments: object) -> list[str]:
 
 def run(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; ``check`` is the exit code it must have."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=190, check=False)
     assert check is None or done.returncode == check, done.stderr + done.stdout
     return done
 

@@ -100,7 +100,8 @@ async def test_anything_but_text_or_reply_is_an_error_for_good() -> None:
 
 
 def test_replies_are_shared_only_under_a_declared_version() -> None:
-    assert FunctionLLM(echo).identity != FunctionLLM(echo).identity
+    assert FunctionLLM(echo).version is None
+    assert FunctionLLM(echo).identity != FunctionLLM(echo, version="1").identity
     assert FunctionLLM(echo, version="1").identity == FunctionLLM(echo, version="1").identity
     assert FunctionLLM(echo, version="1").identity != FunctionLLM(echo, version="2").identity
     assert FunctionLLM(echo, version="1").identity != FunctionLLM(async_echo, version="1").identity

@@ -54,12 +54,13 @@ async def test_contract(check, smollm2: LocalLLM) -> None:
 
 @needs_model
 async def test_replies_do_not_depend_on_what_runs_beside_them(smollm2: LocalLLM) -> None:
-    questions = ["The soup was cold.", "Lovely staff!", "Where is my parcel?", "I want a refund for the red shoes."]
+    questions = ["The soup was cold.", "Lovely staff!", "Where is my parcel?"]
+    job = "Job: sort emails. Labels: spam, safe. Row: lunch at one -> safe. Score 7: describe the email.\nRewrite:"
     requests: list[Request] = []
     for number, question in enumerate(questions):
-        requests.append(chat(f"{question}\nIs this positive or negative?", max_tokens=5))
-        requests.append(chat(f"{question}\nAnswer it.", max_tokens=5, temperature=0.9, index=number))
-        requests.append(raw(f"{question} Rewritten:", max_tokens=5, temperature=0.9, index=number))
+        requests.append(chat(f"{question}\nIs this positive or negative?"))
+        requests.append(chat(f"Answer this.\n{question}", temperature=0.9, index=number))
+    requests += [raw(job, max_tokens=12, temperature=0.9, index=index) for index in range(8)]
     alone = [(await smollm2.complete(request)).replies for request in requests]
     order = list(range(len(requests)))
     random.Random(3).shuffle(order)

@@ -117,7 +117,7 @@ def test_accuracy_stays_between_floor_and_ceiling() -> None:
 def test_no_instruction_beats_the_optimum(labels: tuple[str, ...]) -> None:
     best = optimum(labels)
     assert best.accuracy == accuracy(best.instruction, labels)
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     pieces = [*labels, "only", "think", "first", "then", "exactly", "the", "text", "please", "guess", "customer"]
     for _ in range(300):
         tried = " ".join(chance.choices(pieces, k=chance.randrange(60)))
@@ -457,7 +457,7 @@ async def test_traits_of_better_prompts_are_imitated_and_those_of_worse_ones_are
 
 async def test_any_text_gets_a_reply() -> None:
     model = SimulatedOptimizer(NO_NONSENSE)
-    chance = random.Random(3)  # noqa: S311
+    chance = random.Random(3)
     pieces = [
         "prompt:",
         "score",

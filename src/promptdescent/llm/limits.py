@@ -51,8 +51,8 @@ class Budget:
     """What is left under the caps. Both counters, *used* and *paid*, stay under them; whichever reaches a cap first
     stops the search.
 
-    Calls are exact: one is taken before it is sent. Tokens are known only when a reply came; until then what such a call
-    has cost on average so far is set aside for it.
+    Calls are exact: one is taken before it is sent. Tokens are known only when a reply came; until then what such a
+    call has cost on average so far is set aside for it.
     """
 
     def __init__(self, caps: Caps, ledger: Ledger, *, clock: Callable[[], float]) -> None:

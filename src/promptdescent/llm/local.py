@@ -1,10 +1,11 @@
 """A GGUF file in this process, through llama.cpp (xllamacpp); ``smollm2`` is the embedded default model.
 
-Replies do not depend on what else is being computed. llama.cpp may add numbers up in another order when it computes
-several prompts in one batch, and now and then that changes a reply. So each request is computed alone, on one of
-several engines side by side. An engine goes on from the beginning that a prompt shares with the one before, but only
-where that was seen to change no digit. Engines of a small model have one thread each; a large model has a single
-engine with all threads.
+Replies do not depend on what else is being computed. llama.cpp adds numbers up in another order when it computes more
+or fewer tokens at once, and now and then that changes a reply. So each request is computed alone, on one of several
+engines side by side, and either from an empty cache; or, for the embedded model, token by token, so that an engine may
+go on from the beginning that a prompt shares with the one before: no digit depends on where it was taken up. (Computing
+whole prompts and taking up shared beginnings changed 5 of 248 replies of that model in the digits.) Engines of a small
+model have one thread each; a large model has a single engine with all threads.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class LocalLLM:
         self._threads = 1 if small else processors
         self._context = context
         self._identity: str | None = None
-        self._reuse = False
+        # Weights in the format of the embedded model are read hardly faster in batches, so that little is lost.
+        self._stepwise = model == SMOLLM2
         self._turns = asyncio.Semaphore(self._most_engines)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._loading = threading.Lock()
@@ -89,9 +91,10 @@ class LocalLLM:
             "xllamacpp": importlib.metadata.version("xllamacpp"),
             "threads": self._threads,
             "context": self._context,
+            "stepwise": self._stepwise,
         }
         self._identity = f"gguf:{digest} {json.dumps(settings, sort_keys=True)}"
-        await asyncio.to_thread(self._try_first_engine)
+        await asyncio.to_thread(lambda: self._idle.put(self._take_engine()))
 
     async def complete(self, request: Request) -> Completion:
         """Compute one reply. Raises :class:`RequestRefused`, in particular for a prompt that exceeds the context."""
@@ -115,17 +118,10 @@ class LocalLLM:
         engine = self._take_engine()
         try:
             if request.text is None:
-                return dict(engine.handle_chat_completions(_body(request, reuse=self._reuse)))
-            return dict(engine.handle_completions(_body(request, reuse=self._reuse)))
+                return dict(engine.handle_chat_completions(_body(request, reuse=self._stepwise)))
+            return dict(engine.handle_completions(_body(request, reuse=self._stepwise)))
         except RuntimeError as error:
             return {"error": {"code": 400, "message": str(error)}}
-        finally:
-            self._idle.put(engine)
-
-    def _try_first_engine(self) -> None:
-        engine = self._take_engine()
-        try:
-            self._reuse = _reuse_is_exact(engine)
         finally:
             self._idle.put(engine)
 
@@ -137,7 +133,7 @@ class LocalLLM:
             pass
         with self._loading:
             if self._loaded < self._most_engines:
-                engine = _load(self._path, threads=self._threads, context=self._context)
+                engine = _load(self._path, threads=self._threads, context=self._context, stepwise=self._stepwise)
                 self._loaded += 1
                 return engine
         return self._idle.get()  # a cancelled request still has it
@@ -184,8 +180,8 @@ def _read(answer: dict[str, Any], request: Request) -> Completion:
     )
 
 
-def _load(path: Path, *, threads: int, context: int) -> Any:
-    """A llama.cpp server in this process that computes one request at a time."""
+def _load(path: Path, *, threads: int, context: int, stepwise: bool) -> Any:
+    """A llama.cpp server in this process that computes one request at a time, ``stepwise`` one token at a time."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -195,8 +191,9 @@ def _load(path: Path, *, threads: int, context: int) -> Any:
     params.n_gpu_layers = 0
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
-    # Flash attention adds up in another order when a part of the prompt was computed before.
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    if stepwise:
+        params.n_ubatch = 1
     # Each engine keeps its last prompt and no other; whether requests make use of it is theirs to say.
     params.cache_prompt = False
     params.cache_ram_mib = 0
@@ -218,28 +215,6 @@ def _load(path: Path, *, threads: int, context: int) -> Any:
         raise ConfigError(
             f"{path} cannot be loaded by llama.cpp; it may be incomplete, of a newer kind, or too large for the memory"
         ) from error
-
-
-_PROBE = "The quick test compares what is computed at once with what is computed in two parts, to the last digit."
-
-
-def _reuse_is_exact(engine: Any) -> bool:
-    """Whether this engine gives the very same numbers when it computed the beginning of a prompt before.
-
-    With llama.cpp's plain kernels it does: a token's numbers do not depend on what is computed beside it. Matrix
-    kernels for other weight formats or processors may differ, so it is tried with the model at hand: a prompt whole,
-    then with its first half known, then wholly known.
-    """
-
-    def numbers(prompt: str, *, reuse: bool) -> object:
-        answer = engine.handle_completions(
-            {"prompt": prompt, "max_tokens": 3, "temperature": 0, "logprobs": 5, "cache_prompt": reuse}
-        )
-        return answer["choices"][0].get("logprobs")
-
-    whole = numbers(_PROBE, reuse=False)
-    numbers(_PROBE[: len(_PROBE) // 2] + " is another text", reuse=False)
-    return whole is not None and whole == numbers(_PROBE, reuse=True) == numbers(_PROBE, reuse=True)
 
 
 @lru_cache(maxsize=8)

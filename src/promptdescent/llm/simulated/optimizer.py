@@ -121,7 +121,7 @@ class SimulatedOptimizer:
         text = content(request)
         reading = read(text) if request.text is None else read_raw(text)
         seed = integer("optimizer", self._settings.seed, text, draw_key(request))
-        chance = random.Random(seed)  # noqa: S311 - a seeded simulation
+        chance = random.Random(seed)
         if chance.random() < self._settings.nonsense:
             return Reply(text=_nonsense(reading, chance))
         rewritten = self._rewrite(reading, chance)

@@ -1,0 +1,81 @@
+"""What one run has put on record, and how it adds to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from promptdescent.errors import RunFailed
+from promptdescent.llm.base import Ledger, ReplyStore, Totals
+from promptdescent.records import OptimizerState, Role, StepRecord, Verdict, from_json, to_json
+from promptdescent.store.ledger import RunLedger, totals_of
+from promptdescent.store.replies import CacheMode, RunReplies
+from promptdescent.store.store import EventKind, RunStatus, State, Store
+
+
+class RunRecord:
+    """The events of a run that this process holds."""
+
+    def __init__(self, store: Store, run: str) -> None:
+        self._store = store
+        self.id = run
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Unix time in seconds, as the store tells it."""
+        return self._store.clock
+
+    async def append(self, kind: EventKind, payload: str) -> None:
+        """Add an event; ``payload`` is JSON text. Returns when it is committed."""
+        await self._store.append(self.id, kind, payload)
+
+    async def set_status(self, state: State, reason: str = "") -> None:
+        """Record how the run stands now."""
+        await self.append("status", to_json(RunStatus(state=state, reason=reason)))
+
+    async def finish(self) -> None:
+        """Record that the run is finished, unless that is on record."""
+        if self._store.status(self.id).state != "finished":
+            await self.set_status("finished")
+
+    def ledger(self) -> Ledger:
+        """The account of the run's calls."""
+        return RunLedger(self._store, self.id)
+
+    def totals(self) -> Mapping[Role, Totals]:
+        """What the run has used and paid so far."""
+        return totals_of(self._store, self.id)
+
+    def replies(self, mode: CacheMode) -> ReplyStore:
+        """The replies that the run may use."""
+        return RunReplies(self._store, self.id, mode)
+
+    def search_ended(self) -> bool:
+        """Whether only the verdict is left."""
+        return bool(self._store.events(self.id, "search ended"))
+
+    def steps(self) -> list[StepRecord]:
+        """The steps so far."""
+        return [from_json(StepRecord, event.payload) for event in self._store.events(self.id, "step")]
+
+    def state_or_none(self) -> OptimizerState | None:
+        """Where the search stands; None before the starting prompt was scored."""
+        steps = self._store.events(self.id, "step")
+        if steps:
+            return from_json(StepRecord, steps[-1].payload).state
+        starts = self._store.events(self.id, "start")
+        if starts:
+            return from_json(OptimizerState, json.dumps(json.loads(starts[-1].payload)["state"]))
+        return None
+
+    def state(self) -> OptimizerState:
+        """Where the search stands. Raises :class:`RunFailed` if the starting prompt was never scored."""
+        state = self.state_or_none()
+        if state is None:
+            raise RunFailed(f"run {self.id} ended before its starting prompt was scored")
+        return state
+
+    def verdict(self) -> Verdict | None:
+        """The verdict, once there is one."""
+        verdicts = self._store.events(self.id, "verdict")
+        return from_json(Verdict, verdicts[-1].payload) if verdicts else None

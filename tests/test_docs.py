@@ -1,0 +1,84 @@
+"""What the documentation says is generated or checked; PROMPTDESCENT_WRITE_DOCS=1 writes the generated parts anew."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from promptdescent.cli.flags import FLAGS
+from promptdescent.recipes import RECIPES, recipe_named
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PACKAGE = ROOT / "src" / "promptdescent"
+
+SLOTS = ("initialization", "gradient", "momentum", "step_size", "refinement", "estimation", "selection")
+
+
+def recipe_table() -> str:
+    """One row per recipe, one column per slot."""
+    lines = ["| recipe | " + " | ".join(slot.replace("_", " ") for slot in SLOTS) + " |", "| --- " * 8 + "|"]
+    for name in sorted(RECIPES):
+        data = recipe_named(name).as_data()
+        cells = [_part(data[slot]) for slot in SLOTS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _part(data: dict[str, object]) -> str:
+    settings = ", ".join(f"{key}={value}" for key, value in data.items() if key != "part")
+    return f"{data['part']}({settings})"
+
+
+def tree() -> str:
+    """The package's modules with the first sentence of their docstrings."""
+    lines = ["```text", "src/promptdescent/"]
+    for path in sorted(PACKAGE.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path.name)):
+        parts = path.relative_to(PACKAGE).parts
+        if "migrations" in parts or parts == ("__init__.py",):
+            continue
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        about = re.split(r"(?<=[.;])\s|\n\n", docstring)[0].replace("\n", " ").rstrip(".;:").replace("``", "")
+        if path.name == "__init__.py":
+            lines.append("    " * (len(parts) - 1) + f"{parts[-2] + '/':<24}{about}")
+        else:
+            lines.append("    " * len(parts) + f"{path.name:<24}{about}")
+    return "\n".join([*lines, "```"])
+
+
+@pytest.mark.parametrize(("mark", "generate"), [("recipes", recipe_table), ("tree", tree)])
+def test_generated_parts_are_up_to_date(mark: str, generate: object) -> None:
+    assert callable(generate)
+    text = README.read_text(encoding="utf-8")
+    pattern = re.compile(rf"<!-- {mark} -->\n(.*?)<!-- end -->", re.DOTALL)
+    expected = f"{generate()}\n"
+    if os.environ.get("PROMPTDESCENT_WRITE_DOCS"):
+        text = pattern.sub(lambda match: f"<!-- {mark} -->\n{expected}<!-- end -->", text)
+        README.write_text(text, encoding="utf-8")
+    found = pattern.search(text)
+    assert found
+    assert found[1] == expected
+
+
+def test_every_flag_that_the_readme_names_exists() -> None:
+    text = README.read_text(encoding="utf-8")
+    known = {"--" + name.replace("_", "-") for name in FLAGS} | {"--store", "--yes", "--json", "--require-gain"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == set()
+
+
+def test_the_readme_shows_the_demos_own_output() -> None:
+    text = README.read_text(encoding="utf-8")
+    shown = re.search(r"<!-- demo output -->\n```text\n(.*?)```\n<!-- end -->", text, re.DOTALL)
+    assert shown
+    assert "test rows" in shown[1]
+    assert "Is this message" in shown[1] or "review" in shown[1]
+
+
+@pytest.mark.parametrize("path", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name)
+def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
