@@ -27,7 +27,7 @@ test: setup
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy src tests
+	@$(BIN)/mypy src benchmarks
 	@$(BIN)/lint-imports
 
 format: setup

@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/demo_seeds.py            # seeds 0 to 4, about 3 minutes each on two cores
     .venv/bin/python benchmarks/demo_seeds.py --seeds 7
 
-For each seed: the starting and the found prompt on the test rows with the 95 % interval of the gain, calls, seconds, and on the
-same rows the commonest label, the empty prompt and a one-line prompt written by hand. Prints a Markdown table.
+For each seed: starting and found prompt on the test rows with the 95 % interval of the gain, calls, seconds, and
+on the same rows the commonest label, the empty prompt and a one-line prompt written by hand. Prints a Markdown table.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -36,7 +36,7 @@ async def evaluations(
             raise reply
         return reply
 
-    async def given() -> AsyncIterator[Prompt]:
+    async def given() -> AsyncGenerator[Prompt, None]:
         for text in prompts:
             yield Prompt.of(text)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import pytest
 
@@ -46,7 +47,7 @@ def wrap(
     return (CachedLLM(limited, replies=books, ledger=books, budget=budget) if cached else limited), budget
 
 
-async def read_all(results: AsyncIterator[int]) -> tuple[list[int], Exception | None]:
+async def read_all(results: AsyncGenerator[int, None]) -> tuple[list[int], Exception | None]:
     """What came before the error, and the error."""
     seen: list[int] = []
     try:
@@ -57,7 +58,7 @@ async def read_all(results: AsyncIterator[int]) -> tuple[list[int], Exception | 
     return seen, None
 
 
-async def stream(items: list[int], pause: float = 0.0) -> AsyncIterator[int]:
+async def stream(items: list[int], pause: float = 0.0) -> AsyncGenerator[int, None]:
     for item in items:
         await asyncio.sleep(pause)
         yield item
@@ -96,7 +97,7 @@ async def test_work_starts_while_the_producer_is_still_waiting() -> None:
         started.append(index)
         return index
 
-    async def slow() -> AsyncIterator[int]:
+    async def slow() -> AsyncGenerator[int, None]:
         yield 0
         while not started:
             await asyncio.sleep(0.001)
@@ -124,8 +125,32 @@ async def test_the_first_error_in_order_is_raised_and_the_rest_cancelled() -> No
     assert sorted(ended) == [3, 4, 5]
 
 
+async def test_an_error_ends_what_feeds_the_work_too() -> None:
+    ended: list[str] = []
+
+    async def inner_work(index: int) -> int:
+        try:
+            await asyncio.sleep(0.001 if index < 3 else 10)
+        except asyncio.CancelledError:
+            ended.append(f"inner {index}")
+            raise
+        return index
+
+    async def source() -> AsyncGenerator[int, None]:
+        async with aclosing(ordered_map(inner_work, stream(list(range(6))), window=6)) as results:
+            async for result in results:
+                yield result
+
+    async def work(index: int) -> int:
+        raise ValueError(f"work {index}")
+
+    seen, error = await read_all(ordered_map(work, source(), window=1))
+    assert (seen, str(error)) == ([], "work 0")
+    assert sorted(ended) == ["inner 3", "inner 4", "inner 5"], "ended before the error was handed on"
+
+
 async def test_an_error_of_the_producer_is_raised_after_what_it_gave() -> None:
-    async def broken() -> AsyncIterator[int]:
+    async def broken() -> AsyncGenerator[int, None]:
         yield 1
         raise ValueError("no more")
 

@@ -109,7 +109,8 @@ def _name(model: Model | None) -> str | None:
     """What a model is called in the record."""
     if model is None or isinstance(model, str):
         return model
-    return getattr(model, "name", None) or getattr(model, "__name__", type(model).__name__)
+    name = getattr(model, "name", None) or getattr(model, "__name__", type(model).__name__)
+    return f"python:{name}"
 
 
 def _llm(model: Model | None) -> LLM | None:
@@ -126,23 +127,31 @@ def _llm(model: Model | None) -> LLM | None:
 
 
 def _in_loop(work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, from a thread of its own where a loop is running already."""
+    """The result of ``work``, from a thread of its own where a loop is running already.
+
+    Interrupting the calling thread cancels the work, so that it ends as an interrupted run.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            results.append(asyncio.run(work))
-        except BaseException as error:  # handed on to the calling thread
-            errors.append(error)
-
-    thread = threading.Thread(target=target, name="promptdescent", daemon=True)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+    thread = threading.Thread(target=_run_to_end, args=(loop, task), name="promptdescent", daemon=True)
     thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+    try:
+        thread.join()
+    except BaseException:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    return task.result()
+
+
+def _run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    try:
+        loop.run_until_complete(asyncio.wait([task]))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -16,7 +17,7 @@ from promptdescent.parts.direction.momentum import EmbeddingSimilarity, LexicalS
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.search.stopping import Patience
 from promptdescent.recipes import recipe_named
-from promptdescent.records import ROLES, Example, Role, RunManifest, Split
+from promptdescent.records import ROLES, Example, Role, RunManifest, Split, to_json
 from promptdescent.tasks.datasets import DataSource, load_splits
 from promptdescent.tasks.metrics import Metric
 from promptdescent.tasks.splits import Splits, SplitSizes
@@ -132,6 +133,11 @@ class Models:
                     f"the {role} model is not the one that the run began with (then {before}; now {now}): "
                     "its scores would not be comparable. Start a new run, or bring the former model back."
                 )
+        if manifest.similarity != self.similarity.name:
+            raise ConfigError(
+                f"the run began with past prompts compared by {manifest.similarity}, now it is {self.similarity.name}; "
+                "hand in the same embedder, from Python"
+            )
 
     def _distinct(self) -> list[LLM]:
         return [self.task] if self.optimizer is self.task else [self.task, self.optimizer]
@@ -168,6 +174,15 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
         remote=_is_remote(spec, given),
         notes=tuple(notes),
     )
+
+
+def check_same_recipe(manifest: RunManifest, recipe: Recipe) -> None:
+    """Raise :class:`ConfigError` if this version's recipe of the name is not the one that the run began with."""
+    if json.loads(to_json(manifest))["recipe"] != json.loads(json.dumps(recipe.as_data())):
+        raise ConfigError(
+            f"the recipe {manifest.recipe_name} has changed since the run began with version {manifest.version}; "
+            "resume it with that version, or start a new run"
+        )
 
 
 def cache_mode(model: LLM, wanted: Cache) -> Cache:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.records import ModelSettings, Placement, Role
@@ -92,6 +93,7 @@ class RunSpec:
     def __post_init__(self) -> None:
         _check_numbers(self)
         _check_choices(self)
+        _check_addresses(self)
 
     def with_settings(self, settings: Mapping[str, Any]) -> RunSpec:
         """This spec with some fields replaced. Raises :class:`ConfigError` for an unknown key, with the nearest known
@@ -257,6 +259,22 @@ def _check_choices(spec: RunSpec) -> None:
         value = getattr(spec, name)
         if value is not None and value not in allowed:
             raise ConfigError(f"{flag(name)} cannot be {value!r}; {nearest(str(value), allowed)}")
+
+
+def _check_addresses(spec: RunSpec) -> None:
+    """Addresses are kept in the store, so they may hold no secret."""
+    for name in ("base_url", "task_base_url", "optimizer_base_url"):
+        address = getattr(spec, name)
+        if address is None:
+            continue
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"{flag(name)} must be an address such as http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ConfigError(
+                f"{flag(name)} may hold no user, password or query, since it is kept in the store; put the key into an "
+                "environment variable and name it with --task-api-key-env or --optimizer-api-key-env"
+            )
 
 
 def flag(field_name: str) -> str:

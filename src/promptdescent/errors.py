@@ -3,23 +3,24 @@
 ::
 
     PromptDescentError
-    ├── InputError             what was given cannot be used; fix the file, row, column or flag that it names   (exit 2)
-    │   ├── DataError          a data file: missing column, empty file, no target, wrong encoding, too few rows
-    │   ├── ConfigError        a flag, a task-file key, a recipe, metric or model name; names the nearest known one
-    │   └── StoreError         a run that is not in the store, a store of another version
-    ├── ModelError             a call to a model went wrong
-    │   ├── PermanentError     the same call will never succeed                                                (exit 2
-    before a │   │   ├── KeyRefused         the key is missing or wrong: set the variable that it names
-    run's first │   │   ├── ModelNotFound      no such model at this endpoint: correct the name
-    reply, else 3) │   │   ├── ParameterRefused   the endpoint refuses a sampling parameter that it names │   │   └──
-    RequestRefused     any other refusal (too long, not allowed): read the endpoint's own words │   └── TransientError
-    the same call may succeed later; retried with back-off, then the row counts as missing │       ├── RateLimited
-    too many requests; carries the wait the endpoint asked for │       ├── EndpointFailed     a server error, a
-    dropped or refused connection, a time-out │       └── MalformedReply     an answer that does not follow the
-    protocol ├── BudgetExhausted        a cap was reached; a run ends its search and goes on to the verdict └──
-    RunFailed              a run ended without a verdict; its record is kept and can be resumed            (exit 3)
-        ├── UnusableReplies    over half of the first replies were empty or cut off; names the flag to raise
-        └── TooManyFailures    calls kept failing after every retry; check the endpoint, then resume
+    ├── InputError            what was given cannot be used: fix the file, row, column or flag that it names (exit 2)
+    │   ├── DataError             a data file: missing column, empty file, no target, wrong encoding, too few rows
+    │   ├── ConfigError           a flag, a key, or the name of a recipe, metric or model; names the nearest known one
+    │   └── StoreError            a run that is not in the store, a store that cannot be used
+    ├── ModelError            a call to a model went wrong
+    │   ├── PermanentError        the same call will never succeed (exit 2 before the first reply, 3 after it)
+    │   │   ├── KeyRefused            the key is missing or wrong: set the variable that it names
+    │   │   ├── ModelNotFound         no such model at this endpoint: correct the name
+    │   │   ├── ParameterRefused      the endpoint refuses a sampling parameter that it names
+    │   │   └── RequestRefused        any other refusal: read the endpoint's own words
+    │   └── TransientError        may succeed later: retried with back-off, then the row counts as missing
+    │       ├── RateLimited           too many requests; carries the wait that the endpoint asked for
+    │       ├── EndpointFailed        a server error, a dropped or refused connection, a time-out
+    │       └── MalformedReply        an answer that does not follow the protocol
+    ├── BudgetExhausted       a cap was reached: the search ends, and the verdict follows
+    └── RunFailed             a run ended without a verdict; its record is kept and can be resumed (exit 3)
+        ├── UnusableReplies       over half of the first replies were empty or cut off; names the flag to raise
+        └── TooManyFailures       calls kept failing after every retry: check the endpoint, then resume
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class PromptDescentError(Exception):
 
 
 class InputError(PromptDescentError):
-    """What the user gave cannot be used. Raised before any call is paid for."""
+    """What the user gave cannot be used. Raised before any call is paid for, unless a metric fails on a later row."""
 
 
 class DataError(InputError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from promptdescent.errors import BudgetExhausted, RequestRefused, TransientError
 from promptdescent.llm.base import Draw
@@ -43,20 +44,35 @@ class Evaluator:
         self._seed = seed
         self._window = window
 
-    async def __call__(self, prompts: AsyncIterable[Prompt], examples: Sequence[Example]) -> AsyncIterator[Evaluation]:
+    async def __call__(
+        self, prompts: AsyncGenerator[Prompt, None], examples: Sequence[Example]
+    ) -> AsyncGenerator[Evaluation, None]:
         """One evaluation per prompt, in order. Raises what ends a run: budget, permanent and too many failures."""
 
-        async def pairs() -> AsyncIterator[tuple[Prompt, Example]]:
-            async for prompt in prompts:
-                for example in examples:
-                    yield prompt, example
+        async def pairs() -> AsyncGenerator[tuple[Prompt, Example], None]:
+            async with aclosing(prompts):
+                async for prompt in prompts:
+                    for example in examples:
+                        yield prompt, example
 
         outcomes: list[Outcome] = []
-        async for outcome in ordered_map(self._outcome, pairs(), window=self._window):
-            outcomes.append(outcome)
-            if len(outcomes) == len(examples):
-                yield self.combine(outcomes)
-                outcomes = []
+        async with aclosing(ordered_map(self._outcome, pairs(), window=self._window)) as results:
+            async for outcome in results:
+                outcomes.append(outcome)
+                if len(outcomes) == len(examples):
+                    yield self.combine(outcomes)
+                    outcomes = []
+
+    async def side_by_side(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Evaluation]:
+        """One evaluation per prompt, asked row by row: where a budget ends early, the rows so far are whole pairs."""
+
+        async def pairs() -> AsyncGenerator[tuple[Prompt, Example], None]:
+            for example in examples:
+                for prompt in prompts:
+                    yield prompt, example
+
+        outcomes = [one async for one in ordered_map(self._outcome, pairs(), window=self._window)]
+        return [self.combine(outcomes[place :: len(prompts)]) for place in range(len(prompts))]
 
     def combine(self, outcomes: Sequence[Outcome]) -> Evaluation:
         """The evaluation that rests on these outcomes."""

@@ -7,10 +7,11 @@ the evaluation as they come; nothing is decided by the order of arrival.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from promptdescent.errors import TooManyFailures
+from promptdescent.errors import BudgetExhausted, TooManyFailures
 from promptdescent.llm.base import LLM, Draw, Request
 from promptdescent.llm.limits import samples
 from promptdescent.parts.direction.momentum import Similarity
@@ -126,11 +127,17 @@ async def descend(recipe: Recipe, state: OptimizerState, around: Surroundings) -
     while not stop_reason(recipe, state, around.brief):
         record = await take_step(recipe, state, around)
         yield record
+        if record.stop:
+            return
         state = record.state
 
 
 async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings) -> StepRecord:
-    """One step: compose the meta-prompt, screen and score the proposals, select the next prompt."""
+    """One step: compose the meta-prompt, screen and score the proposals, select the next prompt.
+
+    A cap that is reached on the way ends the step with what was scored until then. Raises :class:`BudgetExhausted` if
+    nothing was proposed yet.
+    """
     step = state.step + 1
     words = recipe.step_size.words(step, state.total_steps)
     message = around.model.message(await _compose(recipe, state, around, words))
@@ -140,36 +147,47 @@ async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings)
     proposals: list[Candidate] = []
     failed = 0
 
-    async def worth_scoring() -> AsyncIterator[Prompt]:
+    async def worth_scoring() -> AsyncGenerator[Prompt, None]:
         nonlocal failed
         tried = set(state.tried)
         index = 0
-        async for sample in samples(around.model.llm, request):
-            index += 1
-            if sample.reply is None:
-                failed += 1
-                continue
-            text = around.model.read(sample.reply)
-            reason = _reply_problem(sample.reply, text) or recipe.screening.reject(
-                text, tried=tried, brief=around.brief
-            )
-            tried.add(text)
-            prompt = Prompt.of(text)
-            proposals.append(
-                Candidate(
-                    id=f"{step}.{index}",
-                    prompt=prompt,
-                    parent=state.current.id,
-                    fate="rejected" if reason else "scored",
-                    reason=reason,
-                    distance=word_edit_distance(state.current.prompt.text, text),
+        async with aclosing(samples(around.model.llm, request)) as replies:
+            async for sample in replies:
+                index += 1
+                if sample.reply is None:
+                    failed += 1
+                    continue
+                text = around.model.read(sample.reply)
+                reason = _reply_problem(sample.reply, text) or recipe.screening.reject(
+                    text, tried=tried, brief=around.brief
                 )
-            )
-            if not reason:
-                yield prompt
+                tried.add(text)
+                prompt = Prompt.of(text)
+                proposals.append(
+                    Candidate(
+                        id=f"{step}.{index}",
+                        prompt=prompt,
+                        parent=state.current.id,
+                        fate="rejected" if reason else "scored",
+                        reason=reason,
+                        distance=word_edit_distance(state.current.prompt.text, text),
+                        tokens=sample.tokens,
+                    )
+                )
+                if not reason:
+                    yield prompt
 
-    evaluations = [one async for one in around.evaluate(worth_scoring(), recipe.estimation.rows(around.dev))]
-    candidates = _with_scores(proposals, evaluations)
+    evaluations: list[Evaluation] = []
+    cap = ""
+    try:
+        async with aclosing(around.evaluate(worth_scoring(), recipe.estimation.rows(around.dev))) as results:
+            async for evaluation in results:
+                evaluations.append(evaluation)  # noqa: PERF401 - what came before an error is kept
+    except BudgetExhausted as error:
+        if not proposals:
+            raise
+        cap = str(error)
+    candidates = _with_scores(proposals, evaluations, otherwise=cap)
     scored = [candidate for candidate in candidates if candidate.fate == "scored"]
     after = _next_state(state, recipe.selection.select(state.current, scored), scored, candidates)
     return StepRecord(
@@ -179,7 +197,7 @@ async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings)
         candidates=candidates,
         selected=after.current.id,
         failed_proposals=failed,
-        stop=stop_reason(recipe, after, around.brief),
+        stop=cap or stop_reason(recipe, after, around.brief),
         state=after,
     )
 
@@ -205,13 +223,18 @@ def _reply_problem(reply: Reply, text: str) -> str:
     return "" if text else "no prompt in the reply"
 
 
-def _with_scores(proposals: list[Candidate], evaluations: list[Evaluation]) -> tuple[Candidate, ...]:
-    """Proposals with what their evaluations found; ``evaluations`` has one entry per proposal that was not rejected."""
+def _with_scores(proposals: list[Candidate], evaluations: list[Evaluation], *, otherwise: str) -> tuple[Candidate, ...]:
+    """Proposals with what their evaluations found: those that were not rejected, in order.
+
+    ``otherwise`` says why the last of them have no evaluation.
+    """
     results = iter(evaluations)
-    return tuple(_scored(one, next(results)) if one.fate == "scored" else one for one in proposals)
+    return tuple(_scored(one, next(results, None), otherwise) if one.fate == "scored" else one for one in proposals)
 
 
-def _scored(candidate: Candidate, evaluation: Evaluation) -> Candidate:
+def _scored(candidate: Candidate, evaluation: Evaluation | None, otherwise: str) -> Candidate:
+    if evaluation is None:
+        return replace(candidate, fate="failed", reason=otherwise)
     measured = replace(candidate, score=evaluation.score, rows=evaluation.rows, missing=evaluation.missing)
     if evaluation.score is None or evaluation.missing > MOST_MISSING * len(evaluation.outcomes):
         return replace(

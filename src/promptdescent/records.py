@@ -6,7 +6,7 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -219,6 +219,8 @@ class Candidate:
     missing: int = 0
     distance: int | None = None
     """Words by which it differs from its parent: word-level Levenshtein distance."""
+    tokens: int = 0
+    """Tokens of the call that proposed it, in and out; an equal share where one call brought several."""
 
 
 # --- the optimizer ---------------------------------------------------------------------------------------------------
@@ -364,7 +366,9 @@ class RunObserver(Protocol):
 class Evaluate(Protocol):
     """Scores prompts on rows. Evaluations come in the order of the prompts, each as soon as it is whole."""
 
-    def __call__(self, prompts: AsyncIterable[Prompt], examples: Sequence[Example]) -> AsyncIterator[Evaluation]: ...
+    def __call__(
+        self, prompts: AsyncGenerator[Prompt, None], examples: Sequence[Example]
+    ) -> AsyncGenerator[Evaluation, None]: ...
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------

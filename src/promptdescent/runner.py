@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from promptdescent.assembly import (
@@ -17,6 +17,7 @@ from promptdescent.assembly import (
     Given,
     Models,
     cache_mode,
+    check_same_recipe,
     load_task,
     manifest_of,
     open_models,
@@ -139,6 +140,7 @@ async def resume(
     try:
         await models.prepare()
         models.check_same(manifest)
+        check_same_recipe(manifest, recipe)
         return await _Run(record, manifest, task, recipe, models, narrator, plan).drive()
     finally:
         await models.close()
@@ -200,19 +202,21 @@ class _Run:
         if self.record.search_ended():
             return
         around = engine.around
-        engine.budget.hold_back(calls=self.plan.verdict.calls, tokens=self.plan.verdict.tokens)
         state = self.record.state_or_none()
         try:
             if state is None:
                 state = await self._score_start(engine)
+            self._hold_back(engine)
             self.narrator.search(state, self._next_words(state))
+            reason = stop_reason(self.recipe, state, around.brief)
             async for record in descend(self.recipe, state, around):
                 await self.record.append("step", to_json(record))
                 state = record.state
                 self.narrator.step(record)
                 self.narrator.search(state, self._next_words(state))
                 self._check_proposals()
-            reason = stop_reason(self.recipe, state, around.brief)
+                self._hold_back(engine)
+                reason = record.stop
         except BudgetExhausted as error:
             if state is None:
                 raise RunFailed(
@@ -220,6 +224,12 @@ class _Run:
                 ) from error
             reason = str(error)
         await self.record.append("search ended", json.dumps({"reason": reason}))
+
+    def _hold_back(self, engine: _Engine) -> None:
+        """Keep the verdict's share from the search: by the forecast, or by what task calls cost if that is more."""
+        verdict, task = self.plan.verdict, self.record.totals()["task"].paid
+        measured = 1.25 * verdict.calls * task.tokens / max(1, task.calls)
+        engine.budget.hold_back(calls=verdict.calls, tokens=max(verdict.tokens, round(measured)))
 
     async def _score_start(self, engine: _Engine) -> OptimizerState:
         prompt = self.recipe.initialization.first(self.task.start)
@@ -259,8 +269,8 @@ class _Run:
         engine.budget.hold_back(calls=0, tokens=0)
         self.narrator.verdict()
         start, best, rows = self.task.start, self.record.state().best.prompt, self.task.verdict_rows
-        evaluator = engine.last_evaluator
-        evaluations = [one async for one in evaluator(_stream(dict.fromkeys([start, best])), rows)]
+        evaluator = engine.verdict_evaluator
+        evaluations = await evaluator.side_by_side(list(dict.fromkeys([start, best])), rows)
         verdict = judge(evaluations[0], evaluations[-1], self.task, seed=self.manifest.seed)
         await self.record.append("verdict", to_json(verdict))
         return verdict
@@ -288,7 +298,7 @@ class _Engine:
         self.evaluator = Evaluator(
             target=target, metric=task.metric, objective=task.objective, seed=manifest.seed, window=window
         )
-        self.last_evaluator = Evaluator(
+        self.verdict_evaluator = Evaluator(
             target=target,
             metric=task.metric,
             objective=task.objective,
@@ -309,13 +319,8 @@ class _Engine:
 async def _evaluate(evaluator: Evaluator, prompt: Prompt, rows: Sequence[Example]) -> Evaluation:
     if not rows:
         return evaluator.combine([])
-    (evaluation,) = [one async for one in evaluator(_stream([prompt]), rows)]
+    (evaluation,) = await evaluator.side_by_side([prompt], rows)
     return evaluation
-
-
-async def _stream(prompts: Iterable[Prompt]) -> AsyncIterator[Prompt]:
-    for prompt in prompts:
-        yield prompt
 
 
 def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) -> None:

@@ -14,7 +14,7 @@ def judge(start: Evaluation, best: Evaluation, task: Task, *, seed: int) -> Verd
 
     Raises :class:`RunFailed` if fewer rows remain than a verdict needs.
     """
-    rows = task.verdict_rows
+    rows, leaked = task.verdict_rows, set(task.splits.leaked)
     pairs = [
         (first.score, second.score)
         for first, second in zip(start.outcomes, best.outcomes, strict=True)
@@ -25,7 +25,7 @@ def judge(start: Evaluation, best: Evaluation, task: Task, *, seed: int) -> Verd
         raise RunFailed(
             f"no verdict: only {len(pairs)} of {len(rows)} test rows have a score for both prompts, "
             f"{LEAST_TEST_ROWS} are needed. The first failure: {reasons[0]}. "
-            "`promptdescent resume` asks the missing rows again."
+            "If a cap is the reason, start again with a higher one; else `promptdescent resume` asks those rows again."
         )
     compared = compare_paired([first for first, _ in pairs], [second for _, second in pairs], seed=seed)
     return Verdict(
@@ -36,7 +36,7 @@ def judge(start: Evaluation, best: Evaluation, task: Task, *, seed: int) -> Verd
         p_value=compared.p_value,
         rows=compared.rows,
         missing=len(rows) - len(pairs),
-        leaked=len(task.test) - len(rows),
+        leaked=sum(row.id in leaked for row in task.test),
         test=compared.test,
         interval_method=compared.interval_method,
         gain_shown=compared.gain_shown,

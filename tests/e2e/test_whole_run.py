@@ -52,10 +52,15 @@ def test_faults_change_what_is_paid_and_nothing_else(rows: Path, tmp_path: Path)
     run(*optimize_arguments(rows, tmp_path / "plain"))
     arguments = optimize_arguments(rows, tmp_path / "f", attempts=3)
     run(*(str(one).replace("simulated:plain", "simulated:flaky") for one in arguments))
+    plain: dict[str, Any] = record(tmp_path / "plain")
     shown: dict[str, Any] = record(tmp_path / "f")
     assert shown["status"] == "finished"
+    assert calls(plain, "paid") == calls(plain, "used")
     assert calls(shown, "paid") > calls(shown, "used")
-    assert shown["verdict"]["missing"] + shown["verdict"]["rows"] == 144
+    # A few calls fail for good, so the scores rest on fewer rows; they are near the undisturbed ones and not lower.
+    assert 0 < shown["verdict"]["missing"] <= 8
+    assert shown["start"]["dev_score"] == pytest.approx(plain["start"]["dev_score"], abs=0.05)
+    assert shown["verdict"]["start_score"] == pytest.approx(plain["verdict"]["start_score"], abs=0.03)
 
 
 def test_a_second_run_pays_nothing_and_says_that_the_test_rows_were_used_before(rows: Path, tmp_path: Path) -> None:

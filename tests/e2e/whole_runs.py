@@ -11,39 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-SUBJECTS = [
-    "kettle",
-    "lamp",
-    "desk",
-    "chair",
-    "mug",
-    "rug",
-    "fan",
-    "clock",
-    "shelf",
-    "plate",
-    "towel",
-    "bag",
-    "radio",
-    "stove",
-    "mirror",
-    "pillow",
-]
-FAULTS = [
-    "broke",
-    "leaked",
-    "arrived",
-    "late",
-    "fell",
-    "apart",
-    "smelled",
-    "hummed",
-    "rusted",
-    "shrank",
-    "faded",
-    "vanished",
-]
-PLEASURES = ["sparkles", "works", "delights", "lasts", "fits", "shines", "sings", "charms"]
+SUBJECTS = ("kettle", "lamp", "desk", "chair", "mug", "rug", "fan", "clock", "shelf", "plate", "towel", "bag", "radio")
+FAULTS = ("broke", "leaked", "came late", "fell apart", "smells", "hums", "rusted", "shrank", "faded", "vanished")
+PLEASURES = ("sparkles", "works", "delights", "lasts", "fits", "shines", "sings", "charms")
 
 
 def write_rows(path: Path, count: int = 240) -> Path:

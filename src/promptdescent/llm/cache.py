@@ -11,7 +11,7 @@ import asyncio
 from promptdescent.errors import ParameterRefused
 from promptdescent.llm.base import LLM, Completion, Ledger, ReplyStore, Request, StoredReply
 from promptdescent.llm.limits import Budget, call_of, key_of
-from promptdescent.records import Role, Usage
+from promptdescent.records import Role
 
 
 class CachedLLM:
@@ -74,9 +74,8 @@ class CachedLLM:
         self._budget.claim(call)  # before the first await, so that a cap is reserved in request order
         known = await self._find(request)
         if known:
-            await self._use_known(request.role, call, known)
-            usage = sum((stored.usage for stored in _calls(known).values()), Usage())
-            return Completion(replies=tuple(stored.reply for stored in known), usage=usage)
+            await self._use_known(request.role, call, known[0])
+            return Completion(replies=tuple(stored.reply for stored in known), usage=known[0].usage)
         try:
             completion = await self._inner.complete(request)
         except ParameterRefused as error:
@@ -90,25 +89,18 @@ class CachedLLM:
         return completion
 
     async def _find(self, request: Request) -> list[StoredReply]:
-        """Stored replies for the first samples of the request, up to the first one that is not known."""
+        """Stored replies for the first samples of the request, as far as one call brought them."""
         keys = [key_of(request.at(offset), self._inner) for offset in range(request.n)]
         found = await self._replies.find(keys)
         known: list[StoredReply] = []
         for key in keys:
-            if key not in found:
+            if key not in found or (known and found[key].call != known[0].call):
                 break
             known.append(found[key])
         return known
 
-    async def _use_known(self, role: Role, call: str, known: list[StoredReply]) -> None:
-        calls = _calls(known)
-        if call not in calls:
+    async def _use_known(self, role: Role, call: str, known: StoredReply) -> None:
+        if known.call != call:
             self._budget.disclaim(call)
-        for name, stored in calls.items():
-            self._budget.count(name, stored.usage)
-            await self._ledger.use(name, role, stored.usage)
-
-
-def _calls(replies: list[StoredReply]) -> dict[str, StoredReply]:
-    """One reply of each call that brought some of the replies."""
-    return {stored.call: stored for stored in replies}
+        self._budget.count(known.call, known.usage)
+        await self._ledger.use(known.call, role, known.usage)

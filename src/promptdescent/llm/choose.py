@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM
+from promptdescent.llm.endpoint import is_loopback
 from promptdescent.llm.local import LocalLLM
 from promptdescent.llm.openai_compatible import OpenAICompatible
 from promptdescent.llm.simulated import simulated
@@ -14,6 +15,8 @@ from promptdescent.records import Example, Role
 
 LOCAL = "local:"
 SIMULATED = "simulated:"
+PYTHON = "python:"
+"""Before the name of a model that was handed in from Python."""
 
 
 def open_model(
@@ -33,6 +36,8 @@ def open_model(
     if in_process and (base_url or api_key_env):
         given = f"--{role}-base-url" if base_url else f"--{role}-api-key-env"
         raise ConfigError(f"{name} runs in this process and takes no {given}")
+    if name.startswith(PYTHON):
+        raise ConfigError(f"the {role} model {name} was handed in from Python; hand it to promptdescent.resume there")
     if name.startswith(LOCAL):
         return LocalLLM(name.removeprefix(LOCAL))
     if name.startswith(SIMULATED):
@@ -44,5 +49,4 @@ def is_remote(name: str, base_url: str | None) -> bool:
     """Whether calls to the model leave this machine."""
     if name.startswith((LOCAL, SIMULATED)):
         return False
-    host = urlsplit(base_url or "https://api.openai.com").hostname or ""
-    return not (host == "localhost" or host == "::1" or host.startswith("127."))
+    return not is_loopback(urlsplit(base_url or "https://api.openai.com").hostname or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from promptdescent.errors import ConfigError, KeyRefused
@@ -63,10 +64,18 @@ class Endpoint:
             scheme=parts.scheme,
             host=place,
             is_openai=parts.scheme == "https" and host == OPENAI_HOST and port in (None, 443),
-            is_loopback=host in ("localhost", "::1") or host.startswith("127."),
+            is_loopback=is_loopback(host),
             secrets=tuple(unquote(part) for part in (parts.password, parts.query) if part),
             _base_url=given,
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine: ``localhost`` or a loopback address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_key(endpoint: Endpoint, *, key_env: str | None, key_flag: str, environ: Mapping[str, str]) -> str | None:

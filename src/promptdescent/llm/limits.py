@@ -7,7 +7,8 @@ before it is sent, and its replies when they come, so that a killed run pays aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TypeVar
@@ -65,8 +66,8 @@ class Budget:
         self._paid_calls = sum(totals[role].paid.calls for role in ROLES)
         self._paid_tokens = sum(totals[role].paid.tokens for role in ROLES)
         self._in_flight_tokens = 0
-        self._seen = {role: Usage() for role in ROLES}
-        self._seen_characters = dict.fromkeys(ROLES, 0)
+        self._replies = {role: totals[role].paid for role in ROLES}
+        self._read = dict.fromkeys(ROLES, (0, 0))
         self._held_calls = 0
         self._held_tokens = 0
 
@@ -113,16 +114,21 @@ class Budget:
         self._in_flight_tokens -= expected
         self._paid_tokens += usage.tokens
         if usage.calls:
-            self._seen[request.role] += usage
-            self._seen_characters[request.role] += request.characters
+            tokens, characters = self._read[request.role]
+            self._read[request.role] = (tokens + usage.tokens_in, characters + request.characters)
+            self._replies[request.role] += usage
 
     def _expected_tokens(self, request: Request) -> int:
         """What the request will cost, going by the calls of its role so far."""
-        seen, characters = self._seen[request.role], self._seen_characters[request.role]
-        if not seen.calls:
-            return estimate_tokens(request.characters) + request.n * min(request.max_tokens, FIRST_REPLY_TOKENS)
-        per_character = seen.tokens_in / max(1, characters)
-        return ceil(request.characters * per_character + seen.tokens_out / seen.calls)
+        tokens, characters = self._read[request.role]
+        prompt = request.characters * tokens / characters if characters else estimate_tokens(request.characters)
+        return ceil(prompt + self._reply_tokens(request))
+
+    def _reply_tokens(self, request: Request) -> float:
+        seen = self._replies[request.role]
+        if not seen.calls or not seen.tokens_out:
+            return request.n * min(request.max_tokens, FIRST_REPLY_TOKENS)
+        return seen.tokens_out / seen.calls
 
     def _check_calls(self, taken: int) -> None:
         if self.caps.calls is not None and taken + 1 > self.caps.calls - self._held_calls:
@@ -269,8 +275,8 @@ def call_of(request: Request, llm: LLM) -> str:
 
 
 async def ordered_map(
-    function: Callable[[Item], Awaitable[Result]], items: AsyncIterable[Item], *, window: int
-) -> AsyncIterator[Result]:
+    function: Callable[[Item], Awaitable[Result]], items: AsyncGenerator[Item, None], *, window: int
+) -> AsyncGenerator[Result, None]:
     """Results of ``function`` over ``items`` in the items' order, with at most ``window`` of them unfinished or unread.
 
     ``items`` is read as fast as the window allows, in a task of its own, so that a slow producer and the work
@@ -286,11 +292,12 @@ async def ordered_map(
 
     async def feed() -> None:
         try:
-            async for item in items:
-                await places.acquire()
-                task = asyncio.create_task(start(item))
-                tasks.add(task)
-                queue.put_nowait(task)
+            async with aclosing(items):
+                async for item in items:
+                    await places.acquire()
+                    task = asyncio.create_task(start(item))
+                    tasks.add(task)
+                    queue.put_nowait(task)
         finally:
             queue.put_nowait(None)
 
@@ -314,9 +321,11 @@ class Sample:
 
     reply: Reply | None
     error: str = ""
+    tokens: int = 0
+    """Tokens of its call, in and out; an equal share where one call brought several."""
 
 
-async def samples(llm: LLM, request: Request) -> AsyncIterator[Sample]:
+async def samples(llm: LLM, request: Request) -> AsyncGenerator[Sample, None]:
     """The ``request.n`` replies in the order of their index, each as soon as it and all before it are there.
 
     They are asked for in one call where the model serves that; what it does not give is requested singly. A call that
@@ -329,13 +338,14 @@ async def samples(llm: LLM, request: Request) -> AsyncIterator[Sample]:
             yield sample
         done = len(first)
 
-    async def rest() -> AsyncIterator[Request]:
+    async def rest() -> AsyncGenerator[Request, None]:
         for offset in range(done, request.n):
             yield request.at(offset)
 
-    async for singles in ordered_map(lambda single: _sample(llm, single), rest(), window=max(1, request.n)):
-        for sample in singles:
-            yield sample
+    async with aclosing(ordered_map(lambda single: _sample(llm, single), rest(), window=max(1, request.n))) as singles:
+        async for several in singles:
+            for sample in several:
+                yield sample
 
 
 async def _sample(llm: LLM, request: Request) -> list[Sample]:
@@ -343,4 +353,5 @@ async def _sample(llm: LLM, request: Request) -> list[Sample]:
         completion = await llm.complete(request)
     except (TransientError, RequestRefused) as error:
         return [Sample(reply=None, error=str(error))]
-    return [Sample(reply=reply) for reply in completion.replies]
+    share = round(completion.usage.tokens / len(completion.replies))
+    return [Sample(reply=reply, tokens=share) for reply in completion.replies]

@@ -93,6 +93,7 @@ class LocalLLM:
             "context": self._context,
             "stepwise": self._stepwise,
         }
+        self._turns = asyncio.Semaphore(self._most_engines)  # belongs to the loop that runs now
         self._identity = f"gguf:{digest} {json.dumps(settings, sort_keys=True)}"
         await asyncio.to_thread(lambda: self._idle.put(self._take_engine()))
 

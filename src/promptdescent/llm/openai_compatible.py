@@ -154,6 +154,7 @@ class OpenAICompatible:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+            self._session = None
 
     def _read(self, content: bytes, request: Request, *, asked: int) -> Completion:
         completion = read_completion(content, request, self._caller)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -44,9 +43,6 @@ NOT_CANONICAL = (
     "replies_from_earlier_runs",
     "seconds",
 )
-
-OBJECT_ID = re.compile("#[0-9a-f]{32}$")
-"""Ends the identity of a function that declares no version: it belongs to one object in one process."""
 
 
 def run_record(store: Store, run: str) -> Record:
@@ -148,7 +144,7 @@ def _settings(manifest: RunManifest) -> dict[Role, tuple[ModelSettings, str]]:
 def _shared_part(model: Record) -> Record:
     """A model without the path of its file, which its identity names by content, and without the id of an object."""
     name = "local" if model["name"].startswith("local:") else model["name"]
-    return {**model, "name": name, "identity": OBJECT_ID.sub("", model["identity"])}
+    return {**model, "name": name, "identity": model["identity"]}
 
 
 def _start(events: Sequence[Event]) -> tuple[Evaluation | None, OptimizerState | None]:

@@ -150,6 +150,10 @@ class FunctionMetric:
                 f"--metric {self.name} returned {result!r} on {row}; "
                 "it must return a finite number, or (number, feedback text)"
             )
+        if value < 0:
+            raise ConfigError(
+                f"--metric {self.name} returned {value} on {row}; scores start at 0, which is what an empty reply gets"
+            )
         return Score(float(value), reply.strip() or None, feedback)
 
 

@@ -49,9 +49,10 @@ class Task:
 
     @property
     def verdict_rows(self) -> tuple[Example, ...]:
-        """Test rows without those that also stand in train or dev."""
+        """Test rows that stand neither in train nor in dev, each once: a copy is no further evidence."""
         leaked = set(self.splits.leaked)
-        return tuple(example for example in self.test if example.id not in leaked)
+        distinct = {example.inputs: example for example in reversed(self.test) if example.id not in leaked}
+        return tuple(reversed(distinct.values()))
 
     @property
     def brief(self) -> TaskBrief:
@@ -118,7 +119,7 @@ def build_task(
         labels=chosen.labels if isinstance(chosen, Choice) else (),
         start=Prompt.of(prompt),
         about=notes,
-        notes=(*splits.notes, *_template_notes(prompt, columns, placed)),
+        notes=(*splits.notes, *_copy_notes(splits), *_template_notes(prompt, columns, placed)),
     )
 
 
@@ -145,6 +146,11 @@ def _choose_metric(
         if label_key(target) not in known:
             raise DataError(f"the target {target!r} is none of the labels; {nearest(target, labels)}")
     return choose_metric("choice", list(labels), read=read)
+
+
+def _copy_notes(splits: Splits) -> list[str]:
+    copies = len(splits.test) - len({example.inputs for example in splits.test})
+    return [f"{copies} of the test rows are copies of others; the verdict counts each row once."] if copies else []
 
 
 def _template_notes(prompt: str, columns: Sequence[str], placement: Placement) -> list[str]:
