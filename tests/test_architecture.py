@@ -65,7 +65,7 @@ MAY_START_TASKS_OR_THREADS = {
     "llm/limits.py": CONCURRENT,
     "llm/local.py": {"Thread", "to_thread"},  # the native library blocks
     "llm/function.py": {"to_thread"},  # a plain function of the user may block
-    "api.py": {"Thread"},  # the front door is sync, also inside a running loop
+    "api.py": {"Thread", "create_task"},  # the front door is sync, also inside a running loop
     "store/": {"Thread", "to_thread"},  # the one writer
 }
 

@@ -141,7 +141,7 @@ def test_a_run_that_fails(invoke: Invoke, rows: Path) -> None:
 def test_a_run_that_fails_before_any_reply(
     invoke: Invoke, rows: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    async def search(run: object) -> None:
+    async def search(run: object, engine: object) -> None:
         raise error
 
     monkeypatch.setattr("promptdescent.runner._Run._search", search)
@@ -151,7 +151,7 @@ def test_a_run_that_fails_before_any_reply(
 
 
 def test_a_key_that_is_refused_later_is_a_failure(invoke: Invoke, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def judge(run: object) -> None:
+    async def judge(run: object, engine: object) -> None:
         raise KeyRefused("the key has ended")
 
     monkeypatch.setattr("promptdescent.runner._Run._judge", judge)

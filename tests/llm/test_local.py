@@ -19,7 +19,7 @@ from promptdescent.llm import local
 from promptdescent.llm.base import Request
 from promptdescent.llm.local import LocalLLM
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
 
 def _is_installed() -> bool:

