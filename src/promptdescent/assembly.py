@@ -205,10 +205,8 @@ def _same_model(spec: RunSpec, given: Given) -> bool:
 
 
 def _is_remote(spec: RunSpec, given: Given) -> bool:
-    handed_in: dict[Role, LLM | None] = {
-        "task": given.task_model,
-        "optimizer": given.optimizer_model or given.task_model,
-    }
+    for_both = given.task_model if spec.optimizer_model is None else None
+    handed_in: dict[Role, LLM | None] = {"task": given.task_model, "optimizer": given.optimizer_model or for_both}
     for role in ROLES:
         if handed_in[role] is None:
             model = spec.model(role)

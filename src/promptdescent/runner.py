@@ -99,13 +99,14 @@ async def start(
     plan = forecast(spec, recipe, task)
     models = open_models(spec, task, given)
     try:
-        await models.prepare()
+        # Asked first: without consent nothing is sent to another host, not even a question for its models.
         uncapped = spec.max_calls is None and spec.max_total_tokens is None
         if uncapped and models.remote and not confirm(plan):
             raise ConfigError(
                 f"this run would make up to {plan.total.calls} calls outside this machine and has no cap: "
                 "set --max-calls or --max-total-tokens, or agree with --yes"
             )
+        await models.prepare()
         manifest = manifest_of(spec, recipe, task, models, plan.steps)
         record = RunRecord(store, store.create_run(manifest, {"train": task.train, "dev": task.dev, "test": task.test}))
         narrator = Narrator(observers, run=record.id, total_steps=plan.steps, forecast_calls=plan.total.calls)
