@@ -197,3 +197,51 @@ def test_cancelling_records_an_interrupted_run_with_its_best_prompt(tmp_path: Pa
         store.close()
 
     asyncio.run(main())
+
+
+def test_a_plain_function_is_a_metric(tmp_path: Path) -> None:
+    def lenient(reply: str, target: str) -> float:
+        return float(target in reply)
+
+    result = promptdescent.optimize(
+        rows(),
+        input="q",
+        target="a",
+        prompt="Yes or no?",
+        task_model=answer,
+        optimizer_model=rewrite,
+        metric=lenient,
+        steps=1,
+        store=tmp_path,
+    )
+    assert result.verdict.gain_shown
+    with pytest.raises(ConfigError, match="returned 'a string'"):
+        promptdescent.optimize(
+            rows(),
+            input="q",
+            target="a",
+            prompt="Yes or no?",
+            task_model=answer,
+            metric=lambda reply, target: "a string",
+            store=tmp_path,
+        )
+
+
+def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--prompt is empty"):
+        promptdescent.optimize(rows(), input="q", target="a", prompt="  ", task_model=answer, store=tmp_path)
+
+
+def test_a_cap_that_cuts_steps_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listener:
+        def on_message(self, text: str) -> None:
+            said.append(text)
+
+        def on_progress(self, progress: object) -> None: ...
+        def on_step(self, record: object) -> None: ...
+
+    arguments = {"input": "q", "target": "a", "prompt": "Yes or no?", "task_model": answer, "optimizer_model": rewrite}
+    promptdescent.optimize(rows(), **arguments, steps=4, max_calls=400, store=tmp_path, observers=[Listener()])
+    assert any("Up to 1 steps" in text and "no room for all 4" in text for text in said)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from promptdescent import runner
 from promptdescent.assembly import Given
@@ -17,7 +18,7 @@ from promptdescent.llm.function import FunctionLLM
 from promptdescent.records import RunObserver
 from promptdescent.runner import RunResult
 from promptdescent.store.store import Store
-from promptdescent.tasks.metrics import Metric
+from promptdescent.tasks.metrics import FunctionMetric, Metric
 
 DEFAULT_STORE = "./.promptdescent"
 
@@ -31,7 +32,7 @@ def optimize(
     *,
     task_model: Model | None = None,
     optimizer_model: Model | None = None,
-    metric: str | Metric | None = None,
+    metric: str | Metric | Callable[..., Any] | None = None,
     embedder: Embedder | None = None,
     store: str | Path = DEFAULT_STORE,
     observers: Sequence[RunObserver] = (),
@@ -54,7 +55,7 @@ def optimize(
     given = Given(
         task_model=_llm(task_model),
         optimizer_model=_llm(optimizer_model),
-        metric=None if isinstance(metric, str) else metric,
+        metric=_metric(metric),
         rows=rows,
         embedder=embedder,
     )
@@ -74,7 +75,7 @@ def resume(
     *,
     task_model: Model | None = None,
     optimizer_model: Model | None = None,
-    metric: Metric | None = None,
+    metric: Metric | Callable[..., Any] | None = None,
     embedder: Embedder | None = None,
     store: str | Path = DEFAULT_STORE,
     observers: Sequence[RunObserver] = (),
@@ -82,7 +83,9 @@ def resume(
     """Go on with a run that was interrupted; ``run`` is a prefix of its id. What was handed to :func:`optimize` as an
     object is handed in again.
     """
-    given = Given(task_model=_llm(task_model), optimizer_model=_llm(optimizer_model), metric=metric, embedder=embedder)
+    given = Given(
+        task_model=_llm(task_model), optimizer_model=_llm(optimizer_model), metric=_metric(metric), embedder=embedder
+    )
 
     async def go_on() -> RunResult:
         opened = Store.open(store)
@@ -111,6 +114,13 @@ def _name(model: Model | None) -> str | None:
         return model
     name = getattr(model, "name", None) or getattr(model, "__name__", type(model).__name__)
     return f"python:{name}"
+
+
+def _metric(metric: str | Metric | Callable[..., Any] | None) -> Metric | None:
+    """The object for a metric that is not given by name; a function is called with (reply, target)."""
+    if metric is None or isinstance(metric, str):
+        return None
+    return FunctionMetric.of(metric) if inspect.isroutine(metric) else cast("Metric", metric)
 
 
 def _llm(model: Model | None) -> LLM | None:

@@ -192,6 +192,8 @@ def read_prompt(given: str | None) -> str:
     """
     if given is None:
         raise ConfigError("--prompt is missing: give the prompt you use today, as text or as @FILE")
+    if not given.strip():
+        raise ConfigError("--prompt is empty: give the prompt you use today, as text or as @FILE")
     if not given.startswith("@"):
         return given
     path = Path(given[1:])

@@ -26,6 +26,8 @@ class Forecast:
     """What a run of ``steps`` steps uses: calls at most, tokens about."""
 
     steps: int
+    wanted_steps: int
+    """What it would be without a cap."""
     start: Usage
     """Scoring the starting prompt on the dev rows."""
     step: Usage
@@ -53,7 +55,7 @@ def forecast(spec: RunSpec, recipe: Recipe, task: Task) -> Forecast:
     start = _times(row, dev)
     step = _times(proposal, candidates) + _times(row, candidates * dev)
     verdict = _times(row, 2 * test)
-    steps = min(recipe.search.steps(len(task.train)), spec.steps)
+    steps = wanted = min(recipe.search.steps(len(task.train)), spec.steps)
     fixed = start + verdict
     for flag, cap, once, each in (
         ("--max-calls", spec.max_calls, fixed.calls, step.calls),
@@ -70,7 +72,7 @@ def forecast(spec: RunSpec, recipe: Recipe, task: Task) -> Forecast:
                 "--dev-rows, --test-rows or --candidates."
             )
         steps = min(steps, affordable)
-    return Forecast(steps=steps, start=start, step=step, verdict=verdict)
+    return Forecast(steps=steps, wanted_steps=wanted, start=start, step=step, verdict=verdict)
 
 
 def _task_call(spec: RunSpec, task: Task) -> Usage:

@@ -334,11 +334,15 @@ def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) 
     )
 
 
+def _cut(plan: Forecast) -> str:
+    return f" (the cap leaves no room for all {plan.wanted_steps})" if plan.steps < plan.wanted_steps else ""
+
+
 def _announcement(plan: Forecast, spec: RunSpec, recipe: Recipe, task: Task) -> str:
     """What the run will do and cost, in one paragraph."""
     total = plan.total
     return (
         f"{len(task.train)} train, {len(task.dev)} dev and {len(task.test)} test rows; metric {task.metric.name}; "
-        f"prompt {task.placement}. Up to {plan.steps} steps of {recipe.search.candidates} candidates. "
+        f"prompt {task.placement}. Up to {plan.steps} steps of {recipe.search.candidates} candidates{_cut(plan)}. "
         f"Forecast: at most {total.calls} calls, about {total.tokens} tokens."
     )

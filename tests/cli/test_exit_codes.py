@@ -164,7 +164,7 @@ def test_a_key_that_is_refused_later_is_a_failure(invoke: Invoke, rows: Path, mo
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_can_go_on(invoke: Invoke, rows: Path, signal_number: signal.Signals) -> None:
     with subprocess.Popen(
-        [*PROGRAM, *optimize_arguments(rows, model="simulated:slow")],
+        [*PROGRAM, *optimize_arguments(rows, "--steps", "6", "--patience", "0", model="simulated:slow")],
         cwd=rows.parent,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -173,7 +173,7 @@ def test_an_interrupted_run_can_go_on(invoke: Invoke, rows: Path, signal_number:
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("step 1/2"):
+            if line.startswith("step 1/6"):
                 process.send_signal(signal_number)
                 break
         stdout, stderr = process.communicate(timeout=SECONDS)
@@ -186,7 +186,8 @@ def test_an_interrupted_run_can_go_on(invoke: Invoke, rows: Path, signal_number:
 
     resumed = invoke("resume", before["id"][:6])
     assert resumed.returncode == 0, resumed.stderr
-    assert invoke(*optimize_arguments(rows, "--store", "other", "--quiet", model="simulated:slow")).returncode == 0
+    more = ("--steps", "6", "--patience", "0", "--store", "other", "--quiet")
+    assert invoke(*optimize_arguments(rows, *more, model="simulated:slow")).returncode == 0
     again, straight = (
         invoke("show", "latest", "--canonical", "--store", store).stdout for store in (".promptdescent", "other")
     )

@@ -30,7 +30,8 @@ def open_model(
 ) -> LLM:
     """The model ``name``; ``rows`` and ``labels`` are for simulated task models, which must know the right answers.
 
-    Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used.
+    Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used, and
+    :class:`KeyRefused` for a key that is missing.
     """
     in_process = name.startswith((LOCAL, SIMULATED))
     if in_process and (base_url or api_key_env):
@@ -42,7 +43,9 @@ def open_model(
         return LocalLLM(name.removeprefix(LOCAL))
     if name.startswith(SIMULATED):
         return simulated(name.removeprefix(SIMULATED), role=role, rows=rows, labels=labels)
-    return OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=f"--{role}-api-key-env")
+    model = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=f"--{role}-api-key-env")
+    model.check_key()
+    return model
 
 
 def is_remote(name: str, base_url: str | None) -> bool:

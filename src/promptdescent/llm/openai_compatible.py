@@ -99,6 +99,14 @@ class OpenAICompatible:
     def refuses_temperature(self) -> bool:
         return "temperature" in self._unsupported
 
+    def check_key(self) -> None:
+        """Raise :class:`KeyRefused` if a key is needed and missing. Sends nothing."""
+        self._read_key()
+
+    def _read_key(self) -> str | None:
+        caller = self._caller
+        return read_key(self._endpoint, key_env=caller.key_env, key_flag=caller.key_flag, environ=self._environ)
+
     async def prepare(self) -> None:
         """Ask the endpoint for its models, which no endpoint charges for, and find this one among them.
 
@@ -202,11 +210,10 @@ class OpenAICompatible:
         import aiohttp
 
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "promptdescent"}
-        caller = self._caller
-        key = read_key(self._endpoint, key_env=caller.key_env, key_flag=caller.key_flag, environ=self._environ)
+        key = self._read_key()
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-            self._caller = replace(caller, secrets=(*caller.secrets, key))
+            self._caller = replace(self._caller, secrets=(*self._caller.secrets, key))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # how many calls run at once is decided in llm.limits
             cookie_jar=aiohttp.DummyCookieJar(),

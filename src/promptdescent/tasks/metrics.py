@@ -9,7 +9,7 @@ import math
 import numbers
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -129,10 +129,18 @@ class FunctionMetric:
     _function: Callable[..., object] = field(init=False, repr=False, compare=False)
     _takes_inputs: bool = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        function = _import_function(self.name)
+    given: InitVar[Callable[..., object] | None] = None
+    """The function itself, where it is not to be imported by its name."""
+
+    def __post_init__(self, given: Callable[..., object] | None) -> None:
+        function = given or _import_function(self.name)
         object.__setattr__(self, "_function", function)
         object.__setattr__(self, "_takes_inputs", _takes_inputs(self.name, function))
+
+    @classmethod
+    def of(cls, function: Callable[..., object]) -> FunctionMetric:
+        """The metric that calls ``function``, by the name that it has."""
+        return cls(name=f"python:{getattr(function, '__name__', 'metric')}", given=function)
 
     def score(self, reply: str, example: Example) -> Score:
         row = f"the row {' '.join(example.question.split())[:60]!r} (target {example.target[:40]!r})"
