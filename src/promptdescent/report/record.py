@@ -92,7 +92,7 @@ def canonical(record: Record) -> Record:
     Without ids of runs, clocks, paths, what was paid, attempts and faults, and what earlier runs in the store did.
     """
     kept = {key: value for key, value in record.items() if key not in NOT_CANONICAL}
-    kept["models"] = {role: _shared_part(model) for role, model in record["models"].items()}
+    kept["models"] = {role: _without_path(model) for role, model in record["models"].items()}
     kept["usage"] = {role: {"used": counters["used"]} for role, counters in record["usage"].items()}
     if record["verdict"] is not None:
         reuse = " " + reuse_sentence(record["earlier_use_of_test_rows"])
@@ -141,10 +141,9 @@ def _settings(manifest: RunManifest) -> dict[Role, tuple[ModelSettings, str]]:
     }
 
 
-def _shared_part(model: Record) -> Record:
-    """A model without the path of its file, which its identity names by content, and without the id of an object."""
-    name = "local" if model["name"].startswith("local:") else model["name"]
-    return {**model, "name": name, "identity": model["identity"]}
+def _without_path(model: Record) -> Record:
+    """A model without the path of its file; its identity says which file it is."""
+    return {**model, "name": "local"} if model["name"].startswith("local:") else model
 
 
 def _start(events: Sequence[Event]) -> tuple[Evaluation | None, OptimizerState | None]:
