@@ -15,6 +15,22 @@ from promptdescent.records import ROLES
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Store
 
+TASK = {"input": "q", "target": "a", "prompt": "Yes or no?"}
+"""Of every run here, unless it is about one of these."""
+
+
+class Listener:
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.said.append(text)
+
+    def on_progress(self, progress: object) -> None: ...
+    def on_step(self, record: object) -> None: ...
+
 
 def rows(count: int = 100, copies: int = 1) -> list[dict[str, str]]:
     return [
@@ -44,9 +60,7 @@ def test_long_replies_under_a_token_cap_leave_enough_for_the_verdict(tmp_path: P
 
     result = promptdescent.optimize(
         rows(),
-        input="q",
-        target="a",
-        prompt="Yes or no?",
+        **TASK,
         task_model=at_length,
         optimizer_model=vary,
         candidates=4,
@@ -71,28 +85,18 @@ def test_long_replies_under_a_token_cap_leave_enough_for_the_verdict(tmp_path: P
 
 
 def test_copies_of_a_row_count_once_in_the_verdict(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Listener:
-        def on_message(self, text: str) -> None:
-            said.append(text)
-
-        def on_progress(self, progress: object) -> None: ...
-        def on_step(self, record: object) -> None: ...
-
+    listener = Listener()
     result = promptdescent.optimize(
         rows(60, copies=5),
-        input="q",
-        target="a",
-        prompt="Yes or no?",
+        **TASK,
         task_model=answer,
         optimizer_model=rewrite,
         steps=1,
         store=tmp_path,
-        observers=[Listener()],
+        observers=[listener],
     )
     assert result.verdict.rows == 36
-    assert any("copies" in text and "counts each row once" in text for text in said)
+    assert any("copies" in text and "counts each row once" in text for text in listener.said)
 
 
 def test_one_model_object_serves_two_runs(tmp_path: Path) -> None:
@@ -100,9 +104,7 @@ def test_one_model_object_serves_two_runs(tmp_path: Path) -> None:
     for seed in (0, 1):
         result = promptdescent.optimize(
             rows(),
-            input="q",
-            target="a",
-            prompt="Yes or no?",
+            **TASK,
             task_model=model,
             optimizer_model=rewrite,
             steps=1,
@@ -126,7 +128,7 @@ def test_a_run_with_functions_resumes_without_paying_twice(tmp_path: Path) -> No
 
     arguments = {"task_model": loop_safe, "optimizer_model": rewrite, "store": tmp_path}
     with pytest.raises(KeyboardInterrupt):
-        promptdescent.optimize(rows(), input="q", target="a", prompt="Yes or no?", steps=1, concurrency=1, **arguments)
+        promptdescent.optimize(rows(), **TASK, steps=1, concurrency=1, **arguments)
     assert len(asked) == 70
     result = promptdescent.resume(**arguments)
     assert result.verdict.rows == 60
@@ -136,9 +138,7 @@ def test_a_run_with_functions_resumes_without_paying_twice(tmp_path: Path) -> No
 def test_a_run_with_functions_is_not_resumed_from_a_name(tmp_path: Path) -> None:
     promptdescent.optimize(
         rows(),
-        input="q",
-        target="a",
-        prompt="Yes or no?",
+        **TASK,
         task_model=answer,
         optimizer_model=rewrite,
         steps=1,
@@ -148,9 +148,7 @@ def test_a_run_with_functions_is_not_resumed_from_a_name(tmp_path: Path) -> None
     assert store.manifest(store.find_run("latest").id).task_model.name == "python:answer"
     store.close()
     with pytest.raises(ConfigError, match="handed in from Python"):
-        promptdescent.optimize(
-            rows(), input="q", target="a", prompt="Yes or no?", task_model="python:answer", store=tmp_path
-        )
+        promptdescent.optimize(rows(), **TASK, task_model="python:answer", store=tmp_path)
 
 
 @pytest.mark.parametrize("address", ["http://me:hunter22@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?api-key=TOPSECRET"])
@@ -205,9 +203,7 @@ def test_a_plain_function_is_a_metric(tmp_path: Path) -> None:
 
     result = promptdescent.optimize(
         rows(),
-        input="q",
-        target="a",
-        prompt="Yes or no?",
+        **TASK,
         task_model=answer,
         optimizer_model=rewrite,
         metric=lenient,
@@ -218,9 +214,7 @@ def test_a_plain_function_is_a_metric(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="returned 'a string'"):
         promptdescent.optimize(
             rows(),
-            input="q",
-            target="a",
-            prompt="Yes or no?",
+            **TASK,
             task_model=answer,
             metric=lambda reply, target: "a string",
             store=tmp_path,
@@ -233,15 +227,7 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_cap_that_cuts_steps_says_so(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Listener:
-        def on_message(self, text: str) -> None:
-            said.append(text)
-
-        def on_progress(self, progress: object) -> None: ...
-        def on_step(self, record: object) -> None: ...
-
-    arguments = {"input": "q", "target": "a", "prompt": "Yes or no?", "task_model": answer, "optimizer_model": rewrite}
-    promptdescent.optimize(rows(), **arguments, steps=4, max_calls=400, store=tmp_path, observers=[Listener()])
-    assert any("Up to 1 steps" in text and "no room for all 4" in text for text in said)
+    listener = Listener()
+    arguments = {**TASK, "task_model": answer, "optimizer_model": rewrite}
+    promptdescent.optimize(rows(), **arguments, steps=4, max_calls=400, store=tmp_path, observers=[listener])
+    assert any("Up to 1 steps" in text and "no room for all 4" in text for text in listener.said)
