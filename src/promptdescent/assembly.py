@@ -251,7 +251,7 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
         optimizer=optimizer_model,
         judge=(given.judge_model or named("judge")) if isinstance(task.metric, Judge) else None,
         similarity=EmbeddingSimilarity(given.embedder) if given.embedder else LexicalSimilarity(),
-        concurrency=spec.concurrency,
+        concurrency=spec.concurrency or 16,
         attempts=spec.attempts,
         remote=_is_remote(spec, given),
         notes=tuple(notes),

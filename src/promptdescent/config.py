@@ -23,6 +23,14 @@ PATHS = ("data", "train", "dev", "test")
 TEXTS = ("prompt", "judge_rubric", "recipe")
 """Fields that hold a text or ``@FILE``."""
 TASK_FILE_SUFFIXES = (".yaml", ".yml")
+RAISABLE = ("max_calls", "max_total_tokens", "max_money", "max_minutes")
+"""The caps: a resumed run may be given higher ones."""
+CHANGEABLE = (
+    *RAISABLE,
+    *("task_price", "optimizer_price", "judge_price"),
+    *("concurrency", "requests_per_minute", "tokens_per_minute", "attempts", "timeout", "failure_limit"),
+)
+"""Settings that decide what a run may cost and how fast it goes, not what it finds: a resumed run may change them."""
 ONLY_FLAGS = ("store", "yes", "quiet", "require_gain")
 """Flags of the command line that are no settings of a run."""
 
@@ -110,11 +118,32 @@ class RunSpec:
     """Plan all steps whatever the caps, and end the search before the first step that a cap may not afford, so that it
     ends at the same place in every run.
     """
+    target_score: float | None = None
+    """Dev score at which the search ends."""
+
+    # what it may cost
     max_calls: int | None = None
     max_total_tokens: int | None = None
-    concurrency: int = 16
+    max_money: float | None = None
+    """US dollars."""
+    max_minutes: float | None = None
+    """Time at work."""
+    task_price: str | None = None
+    """``IN/OUT``: US dollars per million tokens read and written; by default from the price list."""
+    optimizer_price: str | None = None
+    judge_price: str | None = None
+
+    # how the endpoint is driven; none of it changes what the run finds
+    concurrency: int | None = None
+    """Calls in flight at once; None = as many as the endpoint turns out to take."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     attempts: int = 6
     """Attempts per call before it counts as failed; the waits between them double from half a second to 30 seconds."""
+    timeout: float = 300.0
+    """Seconds that a call to an endpoint may take."""
+    failure_limit: tuple[str, ...] = ()
+    """``COUNTER=SHARE``: ends the run when so large a share of a role's latest calls or replies failed that way."""
     cache: Cache = "store"
 
     def __post_init__(self) -> None:
@@ -337,7 +366,12 @@ def _check_numbers(spec: RunSpec) -> None:
         "patience": 0,
         "max_calls": 1,
         "max_total_tokens": 1,
+        "max_money": 0,
+        "max_minutes": 0,
         "concurrency": 1,
+        "requests_per_minute": 1,
+        "tokens_per_minute": 1,
+        "timeout": 0.001,
         "attempts": 1,
     }
     for name, minimum in least.items():

@@ -15,7 +15,9 @@
     │   │   └── RequestRefused        any other refusal: read the endpoint's own words
     │   └── TransientError        may succeed later: retried with back-off, then the row counts as missing
     │       ├── RateLimited           too many requests; carries the wait that the endpoint asked for
-    │       ├── EndpointFailed        a server error, a dropped or refused connection, a time-out
+    │       ├── EndpointFailed        a server error
+    │       │   ├── TimedOut              no whole answer within the time that a call may take
+    │       │   └── ConnectionLost        a connection that was refused, or dropped before the answer was whole
     │       └── MalformedReply        an answer that does not follow the protocol
     ├── BudgetExhausted       a cap was reached: the search ends, and the verdict follows
     └── RunFailed             a run ended without a verdict; its record is kept and can be resumed (exit 3)
@@ -27,6 +29,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class PromptDescentError(Exception):
@@ -50,7 +53,14 @@ class StoreError(InputError):
 
 
 class ModelError(PromptDescentError):
-    """A call to a model went wrong."""
+    """A call to a model went wrong.
+
+    ``counter`` is the name under which a run counts it. ``may_be_charged`` says whether the endpoint may have done the
+    work all the same, so that a cap has to reckon with its price.
+    """
+
+    counter: ClassVar[str] = "refused request"
+    may_be_charged: ClassVar[bool] = False
 
 
 class PermanentError(ModelError):
@@ -84,21 +94,42 @@ class TransientError(ModelError):
 class RateLimited(TransientError):
     """Too many requests. ``retry_after`` is the wait in seconds that the endpoint asked for, if it did."""
 
+    counter = "rate limit"
+
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class EndpointFailed(TransientError):
-    """A server error, a dropped or refused connection, or a time-out."""
+    """A server error."""
+
+    counter = "server error"
+
+
+class TimedOut(EndpointFailed):
+    """No whole answer came in time."""
+
+    counter = "timeout"
+    may_be_charged = True
+
+
+class ConnectionLost(EndpointFailed):
+    """A connection was refused, or dropped before the answer was whole."""
+
+    counter = "connection error"
+    may_be_charged = True
 
 
 class MalformedReply(TransientError):
     """The endpoint answered with something that does not follow the protocol; or a judge, without a grade."""
 
+    counter = "malformed reply"
+    may_be_charged = True
+
 
 class BudgetExhausted(PromptDescentError):
-    """A cap of calls or tokens leaves no room for the next request."""
+    """A cap of calls, tokens, money or time leaves no room for the next request."""
 
 
 class RunFailed(PromptDescentError):

@@ -11,7 +11,7 @@ import typer
 
 from promptdescent.config import RunSpec, flag
 
-ROWS, TASK, MODELS, SEARCH, RUN = "Rows", "Task", "Models", "Search", "Run"
+ROWS, TASK, MODELS, SEARCH, COST, PACE, RUN = "Rows", "Task", "Models", "Search", "Cost", "Pace", "Run"
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -118,10 +118,32 @@ FLAGS = {
     "whole_steps": Flag(
         panel=SEARCH, help="Plan all steps whatever the caps; the search ends before one that may not fit."
     ),
-    "max_calls": Flag(panel=SEARCH, help="Cap on calls of all models; enough is kept for the verdict."),
-    "max_total_tokens": Flag(panel=SEARCH, help="Cap on tokens of all models, in and out."),
-    "concurrency": Flag(panel=RUN, help="Calls in flight at once."),
-    "attempts": Flag(panel=RUN, help="Attempts per call before it counts as failed."),
+    "target_score": Flag(panel=SEARCH, help="Dev score at which the search ends.", default="a perfect one"),
+    "max_calls": Flag(panel=COST, help="Cap on calls of all models; enough is kept for the verdict."),
+    "max_total_tokens": Flag(panel=COST, help="Cap on tokens of all models, in and out."),
+    "max_money": Flag(panel=COST, help="Cap in US dollars over all models.", metavar="USD"),
+    "max_minutes": Flag(panel=COST, help="Cap on the time at work; calls that are open then are cancelled."),
+    "task_price": Flag(
+        panel=COST,
+        help="Price of the task model: US dollars per million tokens read and written.",
+        metavar="IN/OUT",
+        default="from the price list",
+    ),
+    "optimizer_price": Flag(panel=COST, help="Price of the optimizer model.", metavar="IN/OUT"),
+    "judge_price": Flag(panel=COST, help="Price of the judge model.", metavar="IN/OUT"),
+    "concurrency": Flag(
+        panel=PACE, help="Calls in flight at once.", default="as many as the endpoint turns out to take"
+    ),
+    "requests_per_minute": Flag(panel=PACE, help="Most requests that begin in a minute."),
+    "tokens_per_minute": Flag(panel=PACE, help="Most tokens asked for in a minute, about."),
+    "attempts": Flag(panel=PACE, help="Attempts per call before it counts as failed."),
+    "timeout": Flag(panel=PACE, help="Seconds that a call to an endpoint may take."),
+    "failure_limit": Flag(
+        panel=PACE,
+        help="Ends the run when so large a share of a role's latest calls or replies fails that way, such as "
+        "refused=0.3; may be given several times.",
+        metavar="COUNTER=SHARE",
+    ),
     "cache": Flag(
         panel=RUN, help="Replies that may be reused: of all runs in the store, of this run when resumed, none."
     ),

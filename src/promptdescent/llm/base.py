@@ -79,6 +79,8 @@ class Completion:
 
     replies: tuple[Reply, ...]
     usage: Usage
+    inexact: str = ""
+    """Why a cap on tokens or money cannot be exact with this endpoint, such as ``tells no usage``; empty if it can."""
 
 
 class LLM(Protocol):
@@ -99,6 +101,12 @@ class LLM(Protocol):
     @property
     def refuses_temperature(self) -> bool:
         """Whether the endpoint was seen to refuse the temperature asked for; its replies then count as sampled."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The most tokens, read and written, that one call may have; None if that is not known. Known after
+        :meth:`prepare`.
+        """
 
     async def prepare(self) -> None:
         """Check key and model without paying for a call, and learn the identity. Called once, before the first request.

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision of the newest migration; revisions are numbers, so that a newer store is told from an older one."""
 
 
@@ -91,6 +91,7 @@ def _define_runs(metadata: MetaData) -> None:
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("payload", sa.Text, nullable=False),
+        sa.Column("summary", sa.Text, nullable=True),
     )
 
 
@@ -105,6 +106,8 @@ def _define_calls(metadata: MetaData) -> None:
         sa.Column("call", sa.Text, nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("at", sa.Double, nullable=False),
+        sa.Column("reserved_in", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("reserved_out", sa.Integer, nullable=False, server_default="0"),
     )
     sa.Table(
         "attempt_ends",
@@ -115,6 +118,8 @@ def _define_calls(metadata: MetaData) -> None:
         sa.Column("error", sa.Text, nullable=True),
         sa.Column("tokens_in", sa.Integer, nullable=False),
         sa.Column("tokens_out", sa.Integer, nullable=False),
+        sa.Column("counter", sa.Text, nullable=True),
+        sa.Column("lost", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.ForeignKeyConstraint(["run_id", "attempt"], ["attempts.run_id", "attempts.attempt"]),
     )
     sa.Table(

@@ -16,7 +16,7 @@ from promptdescent.store.lease import Lease
 from promptdescent.store.schema import pack, tables, unpack
 
 State = Literal["running", "finished", "failed", "interrupted"]
-EventKind = Literal["status", "start", "step", "search ended", "verdict", "note"]
+EventKind = Literal["status", "start", "step", "search ended", "verdict", "note", "caps", "forecast"]
 """A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a verdict a Verdict."""
 
 Clock: TypeAlias = Callable[[], float]
