@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from promptdescent.errors import BudgetExhausted
 from promptdescent.evaluator import Evaluator
-from promptdescent.llm.base import LLM, Request
-from promptdescent.llm.cache import CachedLLM
-from promptdescent.llm.limits import Budget, Caps, LimitedLLM, RetryPolicy
+from promptdescent.llm.base import Request
+from promptdescent.llm.budget import Caps
+from promptdescent.llm.limits import RetryPolicy
 from promptdescent.optimizer import Surroundings, first_state
 from promptdescent.optimizer_model import OptimizerModel
 from promptdescent.parts.recipe import Recipe
@@ -30,7 +29,7 @@ from promptdescent.tasks.metrics import ExactMatch
 from promptdescent.tasks.objective import Mean
 from promptdescent.tasks.scoring import by_metric
 from promptdescent.tasks.target import PromptTarget
-from scripted import Answer, MemoryBooks, ScriptedLLM
+from scripted import Answer, MemoryBooks, ScriptedLLM, engine, wrapped
 
 TRAIN = tuple(Example(id=f"t{n}", inputs=(("text", f"train {n}"),), target="x") for n in range(10))
 DEV = tuple(Example(id=f"d{n}", inputs=(("text", f"dev {n}"),), target="x") for n in range(20))
@@ -114,13 +113,8 @@ def stage(
     everything goes through cache and budget; ``evaluate`` takes its place.
     """
     books = MemoryBooks()
-    budget = Budget(caps or Caps(), books, clock=lambda: 1.0)
-    slots = asyncio.Semaphore(concurrency)
-
-    def wrapped(llm: ScriptedLLM) -> LLM:
-        retry = RetryPolicy(attempts=2, first_wait=0.0001, longest_wait=0.001)
-        limited = LimitedLLM(llm, slots=slots, budget=budget, ledger=books, retry=retry)
-        return CachedLLM(limited, replies=books, ledger=books, budget=budget)
+    retry = RetryPolicy(attempts=2, first_wait=0.0001, longest_wait=0.001)
+    shared = engine(books, caps=caps, slots=concurrency, retry=retry)
 
     def answer(request: Request, number: int) -> str:
         question, _, text = request.messages[0].text.partition("\n")
@@ -132,7 +126,7 @@ def stage(
     task = ScriptedLLM(answer, delay=delay)
     settings = ModelSettings(name="t", temperature=0.0, max_tokens=9)
     evaluator = Evaluator(
-        target=PromptTarget(wrapped(task), settings, "after"),
+        target=PromptTarget(wrapped(task, books, shared), settings, "after"),
         scorer=by_metric(ExactMatch()),
         objective=Mean(),
         seed=seed,
@@ -142,7 +136,7 @@ def stage(
         brief=brief,
         dev=DEV,
         evaluate=evaluate or evaluator,
-        model=OptimizerModel(llm=wrapped(optimizer), settings=SETTINGS),
+        model=OptimizerModel(llm=wrapped(optimizer, books, shared), settings=SETTINGS),
         similarity=LexicalSimilarity(),
         seed=seed,
     )

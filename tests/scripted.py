@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
-from promptdescent.llm.base import Completion, Request, StoredReply, Totals
+from promptdescent.llm.base import LLM, NOTHING, Completion, Known, Request, StoredReply, Totals
+from promptdescent.llm.budget import Budget, Caps
+from promptdescent.llm.cache import CachedLLM, CallsAtHand
+from promptdescent.llm.concurrency import FixedSlots, Slots
+from promptdescent.llm.failures import Breaker
+from promptdescent.llm.limits import Engine, LimitedLLM, RetryPolicy
+from promptdescent.llm.profile import Profile
+from promptdescent.llm.rates import RateLimits
+from promptdescent.prices import Price
 from promptdescent.records import ROLES, Message, Reply, Role, Usage
+
+QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.01)
+"""Retries that a test can wait for."""
 
 Answer = str | Reply | BaseException
 
@@ -25,6 +37,7 @@ class ScriptedLLM:
         self.serves_n = serves_n
         self.delay = delay
         self.refuses_temperature = False
+        self.context_tokens: int | None = None
         self.identity = "scripted"
         self.requests: list[Request] = []
         self.open = 0
@@ -59,42 +72,85 @@ class MemoryBooks:
         self.replies: dict[str, StoredReply] = {}
         self.log: list[tuple[str, object]] = []
         self.uses: dict[str, tuple[Role, Usage]] = {}
-        self.attempts: list[Role] = []
+        self.attempts: list[tuple[Role, Usage]] = []
+        self.ended: set[int] = set()
+        self.failures: list[str] = []
         self.tokens: dict[Role, Usage] = {role: Usage() for role in ROLES}
+        self.lost: dict[Role, Usage] = {role: Usage() for role in ROLES}
 
-    async def find(self, keys: Sequence[str]) -> Mapping[str, StoredReply]:
+    async def find(self, call: str, keys: Sequence[str]) -> Known:
         await asyncio.sleep(0)
-        return {key: self.replies[key] for key in keys if key in self.replies}
+        replies = {key: self.replies[key] for key in keys if key in self.replies}
+        return Known(replies=replies, used=set(self.uses))
 
-    async def begin(self, call: str, role: Role) -> int:
-        self.attempts.append(role)
+    async def begin(self, call: str, role: Role, *, bound: Usage) -> int:
+        self.attempts.append((role, bound))
         self.log.append(("begin", call))
         return len(self.attempts) - 1
 
-    async def succeed(self, attempt: int, replies: Sequence[StoredReply]) -> None:
-        self.log.append(("succeed", attempt))
-        role = self.attempts[attempt]
-        usage = replies[0].usage
-        self.tokens[role] += Usage(tokens_in=usage.tokens_in, tokens_out=usage.tokens_out)
+    async def succeed(self, attempt: int, replies: Sequence[StoredReply], *, first_use: bool) -> None:
+        role = self._end("succeed", attempt, replies[0].usage)
         self.replies.update({stored.key: stored for stored in replies})
+        if first_use:
+            assert replies[0].call not in self.uses
+            self.uses[replies[0].call] = (role, replies[0].usage)
 
-    async def fail(self, attempt: int, error: str) -> None:
-        self.log.append(("fail", attempt))
+    async def fail(self, attempt: int, error: str, *, counter: str, lost: bool, usage: Usage = NOTHING) -> None:
+        role = self._end("fail", attempt, usage)
+        self.failures.append(counter)
+        if lost:
+            self.lost[role] += self.attempts[attempt][1]
 
     async def use(self, call: str, role: Role, usage: Usage) -> None:
-        self.uses.setdefault(call, (role, usage))
-
-    def used_calls(self) -> Collection[str]:
-        return self.uses.keys()
+        assert call not in self.uses
+        self.uses[call] = (role, usage)
 
     def totals(self) -> Mapping[Role, Totals]:
         return {
             role: Totals(
                 used=sum((usage for other, usage in self.uses.values() if other == role), Usage()),
-                paid=Usage(calls=self.attempts.count(role)) + self.tokens[role],
+                paid=Usage(calls=sum(other == role for other, _ in self.attempts)) + self.tokens[role],
+                lost=self.lost[role],
             )
             for role in ROLES
         }
+
+    def _end(self, how: str, attempt: int, usage: Usage) -> Role:
+        assert attempt not in self.ended
+        self.ended.add(attempt)
+        self.log.append((how, attempt))
+        role = self.attempts[attempt][0]
+        self.tokens[role] += Usage(tokens_in=usage.tokens_in, tokens_out=usage.tokens_out)
+        return role
+
+
+def engine(
+    books: MemoryBooks,
+    *,
+    caps: Caps | None = None,
+    slots: Slots | int = 4,
+    retry: RetryPolicy = QUICK,
+    breaker: Breaker | None = None,
+    prices: Mapping[Role, Price] | None = None,
+) -> Engine:
+    """What wraps the models of a test."""
+    profile = Profile()
+    return Engine(
+        slots=FixedSlots(slots) if isinstance(slots, int) else slots,
+        rates=RateLimits(requests=None, tokens=None),
+        budget=Budget(caps or Caps(), books.totals(), clock=time.monotonic, prices=prices),
+        ledger=books,
+        breaker=breaker or Breaker(),
+        profile=profile,
+        clock=lambda: 1.0,
+        retry=retry,
+    )
+
+
+def wrapped(llm: LLM, books: MemoryBooks, with_engine: Engine) -> CachedLLM:
+    """A model behind cache, limits and record."""
+    limited = LimitedLLM(llm, with_engine)
+    return CachedLLM(limited, replies=books, engine=with_engine, at_hand=CallsAtHand())
 
 
 def user(text: str) -> tuple[Message, ...]:

@@ -184,7 +184,7 @@ def test_dependencies_are_those_imported() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     declared = {
         re.split(r"[\[<>=]", requirement)[0]
-        for requirement in PROJECT["project"]["dependencies"] + extras["local"] + extras["postgres"]
+        for requirement in PROJECT["project"]["dependencies"] + extras["local"] + extras["parquet"] + extras["postgres"]
     }
     declared -= {"psycopg"}  # loaded by SQLAlchemy, by the scheme of the store's URL
     distributions = {"genai_prices": "genai-prices", "yaml": "pyyaml"}

@@ -8,7 +8,8 @@ import pytest
 
 from promptdescent.errors import ParameterRefused
 from promptdescent.llm.base import Draw, Request
-from promptdescent.llm.limits import Caps, samples
+from promptdescent.llm.budget import Caps
+from promptdescent.llm.streams import samples
 from scripted import MemoryBooks, ScriptedLLM
 from test_limits import request, wrap
 

@@ -9,6 +9,7 @@ import sys
 SLOW = {
     "aiohttp",
     "alembic",
+    "duckdb",
     "genai_prices",
     "pydantic",
     "rich",

@@ -20,13 +20,13 @@ from promptdescent.errors import (
 )
 from promptdescent.llm.base import Draw, Request
 from promptdescent.llm.cache import CachedLLM
-from promptdescent.llm.limits import Budget, Caps, LimitedLLM, RetryPolicy, ordered_map, samples
-from scripted import MemoryBooks, ScriptedLLM, user
+from promptdescent.llm.budget import Budget, Caps
+from promptdescent.llm.failures import Breaker
+from promptdescent.llm.limits import LimitedLLM, RetryPolicy
+from promptdescent.llm.streams import ordered_map, samples
+from scripted import QUICK, MemoryBooks, ScriptedLLM, engine, user, wrapped
 
 pytestmark = pytest.mark.anyio
-
-QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.01, failures_in_a_row=4)
-
 
 def request(text: str = "q", *, n: int = 1, temperature: float = 0.0, index: int = 0) -> Request:
     return Request(
@@ -42,9 +42,8 @@ def request(text: str = "q", *, n: int = 1, temperature: float = 0.0, index: int
 def wrap(
     llm: ScriptedLLM, books: MemoryBooks, *, caps: Caps | None = None, slots: int = 4, cached: bool = False
 ) -> tuple[LimitedLLM | CachedLLM, Budget]:
-    budget = Budget(caps or Caps(), books, clock=lambda: 1.0)
-    limited = LimitedLLM(llm, slots=asyncio.Semaphore(slots), budget=budget, ledger=books, retry=QUICK)
-    return (CachedLLM(limited, replies=books, ledger=books, budget=budget) if cached else limited), budget
+    shared = engine(books, caps=caps, slots=slots)
+    return (wrapped(llm, books, shared) if cached else LimitedLLM(llm, shared)), shared.budget
 
 
 async def read_all(results: AsyncGenerator[int, None]) -> tuple[list[int], Exception | None]:
@@ -199,14 +198,9 @@ async def test_a_permanent_error_is_not_retried() -> None:
 
 async def test_the_wait_that_the_endpoint_asks_for_is_kept() -> None:
     errors: list[Exception] = [RateLimited("slow down", retry_after=0.2)]
-    patient = RetryPolicy(attempts=2, first_wait=0.0001, longest_wait=1.0)
-    books = MemoryBooks()
+    patient = RetryPolicy(attempts=2, first_wait=0.0001, longest_wait=0.001)
     llm = LimitedLLM(
-        ScriptedLLM(lambda request, number: errors.pop(0) if errors else "fine"),
-        slots=asyncio.Semaphore(1),
-        budget=Budget(Caps(), books, clock=lambda: 1.0),
-        ledger=books,
-        retry=patient,
+        ScriptedLLM(lambda request, number: errors.pop(0) if errors else "fine"), engine(MemoryBooks(), retry=patient)
     )
     before = asyncio.get_running_loop().time()
     await llm.complete(request())
@@ -214,25 +208,28 @@ async def test_the_wait_that_the_endpoint_asks_for_is_kept() -> None:
 
 
 async def test_calls_that_keep_failing_end_the_run() -> None:
-    books = MemoryBooks()
-    llm, _ = wrap(ScriptedLLM(lambda request, number: EndpointFailed("down")), books)
-    for _ in range(QUICK.failures_in_a_row - 1):
+    llm = LimitedLLM(
+        ScriptedLLM(lambda request, number: EndpointFailed("down")), engine(MemoryBooks(), breaker=Breaker(in_a_row=4))
+    )
+    for _ in range(3):
         with pytest.raises(EndpointFailed):
             await llm.complete(request())
-    with pytest.raises(TooManyFailures, match=r"4 calls in a row.*down.*resume"):
+    with pytest.raises(TooManyFailures, match=r"4 task calls in a row.*down.*resume"):
         await llm.complete(request())
 
 
 async def test_one_success_forgives_earlier_failures() -> None:
-    books = MemoryBooks()
     down = True
-    llm, _ = wrap(ScriptedLLM(lambda request, number: EndpointFailed("down") if down else "up"), books)
-    for _ in range(3):
-        for _ in range(QUICK.failures_in_a_row - 1):
+    llm = LimitedLLM(
+        ScriptedLLM(lambda request, number: EndpointFailed("down") if down else "up"),
+        engine(MemoryBooks(), breaker=Breaker(in_a_row=4)),
+    )
+    for number in range(3):
+        for _ in range(3):
             with pytest.raises(EndpointFailed):
                 await llm.complete(request())
         down = False
-        await llm.complete(request())
+        await llm.complete(request(str(number)))
         down = True
 
 
@@ -275,13 +272,16 @@ async def test_retries_count_against_the_cap_too() -> None:
     assert len(inner.requests) == 5
 
 
-async def test_a_token_cap_stops_the_run_near_it() -> None:
-    inner = ScriptedLLM(lambda request, number: "a")  # 12 tokens a call
-    llm, _ = wrap(inner, MemoryBooks(), caps=Caps(tokens=100), cached=True)
-    done = [await asyncio.gather(llm.complete(request(str(n))), return_exceptions=True) for n in range(100)]
-    assert isinstance(done[-1][0], BudgetExhausted)
-    assert "--max-total-tokens" in str(done[-1][0])
-    assert 100 - 12 <= 12 * len(inner.requests) <= 100
+@pytest.mark.parametrize("slots", [1, 32])
+async def test_a_token_cap_is_never_passed_and_cuts_the_same_call_whatever_the_concurrency(slots: int) -> None:
+    rng = random.Random(slots)
+    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: rng.random() / 500)  # 12 tokens a call
+    llm, budget = wrap(inner, MemoryBooks(), caps=Caps(tokens=1000), cached=True, slots=slots)
+    done = await asyncio.gather(*(llm.complete(request(f"{n:3}")) for n in range(100)), return_exceptions=True)
+    fitting = 1 + (1000 - (3 + 128 + 5)) // 12
+    assert [isinstance(one, BudgetExhausted) for one in done] == [False] * fitting + [True] * (100 - fitting)
+    assert "--max-total-tokens" in str(done[-1])
+    assert budget.paid.spent.tokens == 12 * fitting <= 1000
 
 
 async def test_the_samples_come_in_one_call_where_the_model_serves_that() -> None:

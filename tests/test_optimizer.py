@@ -12,7 +12,7 @@ import pytest
 from loop_samples import BRIEF, DEV, TRAIN, Scored, asked_for, evaluation, stage, start
 from promptdescent.errors import BudgetExhausted, EndpointFailed, RequestRefused, TooManyFailures
 from promptdescent.llm.base import Request
-from promptdescent.llm.limits import Caps
+from promptdescent.llm.budget import Caps
 from promptdescent.optimizer import Surroundings, descend, first_state, stop_reason, take_step
 from promptdescent.parts.direction.gradient import DescentDirection, Reflect
 from promptdescent.parts.direction.momentum import NoMomentum, RunningSummary
@@ -374,7 +374,7 @@ async def test_patience_and_a_perfect_score_end_the_search() -> None:
     perfect = around(by_step, lambda text: float(text == "p31"))
     records = [record async for record in descend(recipe, start(recipe, total=18), perfect)]
     assert len(records) == 3
-    assert records[-1].stop == "perfect dev score"
+    assert records[-1].stop == "no candidate can still win: perfect dev score"
 
 
 async def test_a_step_record_survives_json() -> None:
@@ -416,7 +416,7 @@ async def test_an_induction_is_step_zero() -> None:
 
 async def test_a_starting_prompt_that_needs_no_better_one_ends_the_search_before_step_zero() -> None:
     recipe = gpo(initialization=INDUCTION)
-    assert stop_reason(recipe, start(recipe, 1.0), BRIEF) == "perfect dev score"
+    assert stop_reason(recipe, start(recipe, 1.0), BRIEF).startswith("no candidate can still win")
     assert stop_reason(recipe, start(recipe, 0.9, total=0), BRIEF) == "", "step 0 is none of the steps"
 
 

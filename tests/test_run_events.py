@@ -15,7 +15,7 @@ from promptdescent.assembly import Given, load_task
 from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError, UnusableReplies
 from promptdescent.llm.function import FunctionLLM
-from promptdescent.llm.limits import Caps
+from promptdescent.llm.budget import Caps
 from promptdescent.parts.direction.gradient import DescentDirection, Reflect
 from promptdescent.parts.direction.momentum import RelevanceRetrieval, RunningSummary
 from promptdescent.parts.method.refinement import Edit, Paraphrase, Then
@@ -188,7 +188,7 @@ def test_a_run_goes_on_from_each_event_to_the_same_record(
 
         async def cut_off(self: RunRecord, kind: EventKind, payload: str, left: list[int] = left) -> None:
             await append(self, kind, payload)
-            left[0] -= kind not in ("note", "status")
+            left[0] -= kind not in ("note", "status", "forecast")
             if left[0] == 0:
                 left[0] = -1
                 raise asyncio.CancelledError
@@ -232,7 +232,7 @@ def test_a_search_that_a_cap_ended_is_not_taken_up_again(tmp_path: Path, monkeyp
         run(tmp_path / "cut", recipe, task=task, **settings)
     monkeypatch.setattr(RunRecord, "append", append)
     (step,) = read(tmp_path / "cut")[1]
-    monkeypatch.setattr("promptdescent.runner.Caps", lambda **caps: Caps())
+    monkeypatch.setattr("promptdescent.engine.Caps", lambda **caps: Caps())
     go_on(tmp_path / "cut", recipe, task=task)
     resumed, steps, events = read(tmp_path / "cut")
     assert steps == [step]
@@ -275,5 +275,5 @@ def test_the_cost_of_an_initialization_is_not_that_of_a_step(tmp_path: Path) -> 
     assert [len(step.candidates) for step in free] == [8, 2, 2, 2]
     settings = {"steps": 3, "whole_steps": True}
     verdict = forecast(spec(**settings), recipe, load_task(spec(), given(recipe))).verdict
-    run(tmp_path / "capped", recipe, max_total_tokens=free[-1].used.tokens + verdict.tokens + 200, **settings)
+    run(tmp_path / "capped", recipe, max_total_tokens=free[-1].used.tokens + verdict.tokens + 600, **settings)
     assert [len(step.candidates) for step in read(tmp_path / "capped")[1]] == [8, 2, 2, 2]

@@ -42,7 +42,7 @@ def test_a_search_of_whole_steps_ends_where_the_next_one_may_not_fit(tmp_path: P
     run = optimize(tmp_path, whole_steps=True, max_total_tokens=CAP, concurrency=concurrency, steps=18)
     steps, used, why = steps_and_tokens(tmp_path, run)
     totals = [step.used.tokens for step in steps]
-    assert f"the cap of {CAP} tokens leaves no room for another whole step" in why
+    assert f"the cap of {CAP} tokens (--max-total-tokens) leaves no room for another whole step" in why
     assert totals == sorted(totals)
     assert len(steps) < 18 == steps[0].state.total_steps  # all steps were planned, whatever the cap
     assert all(step.stop == "" for step in steps)
@@ -92,7 +92,7 @@ def test_no_whole_step_begins_that_a_cap_of_calls_may_not_afford(tmp_path: Path,
     cap = 20 + 2 * 30 + 2 * (8 + 8 * 20) + over
     run = optimize(tmp_path, whole_steps=True, max_calls=cap, recipe="gpo", steps=18)
     steps, _, why = steps_and_tokens(tmp_path, run)
-    assert f"the cap of {cap} calls leaves no room for another whole step" in why
+    assert f"the cap of {cap} calls (--max-calls) leaves no room for another whole step" in why
     assert len(steps) >= 2
     assert all(step.stop == "" for step in steps)
     before = [20, *(step.used.calls for step in steps)]

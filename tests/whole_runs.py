@@ -84,17 +84,23 @@ def count_replies(store: Path) -> int:
         connection.close()
 
 
-def count_in_flight(store: Path) -> int:
-    """Attempts that began and never ended."""
+def count(store: Path, query: str) -> int:
+    """The one number that a query of the store's database gives."""
     connection = sqlite3.connect(f"file:{store / 'store.db'}?mode=ro", uri=True, timeout=5)
     try:
-        return int(
-            connection.execute(
-                "select (select count(*) from attempts) - (select count(*) from attempt_ends)"
-            ).fetchone()[0]
-        )
+        return int(connection.execute(query).fetchone()[0])
     finally:
         connection.close()
+
+
+def count_in_flight(store: Path) -> int:
+    """Attempts that began and never ended."""
+    return count(store, "select (select count(*) from attempts) - (select count(*) from attempt_ends)")
+
+
+def count_asked_again(store: Path) -> int:
+    """Empty replies that were asked for once more."""
+    return count(store, "select count(*) from attempt_ends where counter = 'empty reply'")
 
 
 def kill_after(replies: int, store: Path, *arguments: object) -> bool:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from promptdescent.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from promptdescent.api import evaluate as evaluate
     from promptdescent.api import optimize as optimize
+    from promptdescent.api import rerun as rerun
     from promptdescent.api import resume as resume
     from promptdescent.config import RunSpec as RunSpec
     from promptdescent.errors import BudgetExhausted as BudgetExhausted
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from promptdescent.records import RunObserver as RunObserver
     from promptdescent.records import StepRecord as StepRecord
     from promptdescent.records import Verdict as Verdict
+    from promptdescent.runner import EvaluationResult as EvaluationResult
     from promptdescent.runner import RunResult as RunResult
     from promptdescent.store.store import Store as Store
     from promptdescent.tasks.metrics import Metric as Metric
@@ -47,6 +50,7 @@ _HOMES = {
     "Candidate": "records",
     "ConfigError": "errors",
     "DataError": "errors",
+    "EvaluationResult": "runner",
     "FunctionLLM": "llm.function",
     "InputError": "errors",
     "LLM": "llm.base",
@@ -65,8 +69,10 @@ _HOMES = {
     "Store": "store.store",
     "StoreError": "errors",
     "Verdict": "records",
+    "evaluate": "api",
     "optimize": "api",
     "recipe_named": "recipes",
+    "rerun": "api",
     "resume": "api",
 }
 

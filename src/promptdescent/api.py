@@ -1,4 +1,4 @@
-"""The command line's main job from Python: :func:`optimize` and :func:`resume`."""
+"""The command line's main jobs from Python: :func:`optimize`, :func:`evaluate` and :func:`resume`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from promptdescent import runner
+from promptdescent import rerunning, runner
 from promptdescent.assembly import Given
 from promptdescent.config import TASK_FILE_SUFFIXES, RunSpec, load_task_file
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.parts.recipe import Recipe, part_as_data
-from promptdescent.records import RunObserver
-from promptdescent.runner import RunResult
-from promptdescent.store.store import Store
+from promptdescent.records import RunObserver, ScoredRows
+from promptdescent.runner import EvaluationResult, RunResult
+from promptdescent.store.late import LateStore
 from promptdescent.tasks.metrics import FunctionMetric, Metric
 
 DEFAULT_STORE = "./.promptdescent"
@@ -69,11 +69,43 @@ def optimize(
     )
 
     async def run() -> RunResult:
-        opened = Store.open(store)
-        try:
+        with LateStore(store) as opened:
             return await runner.start(spec, store=opened, given=given, observers=observers, confirm=lambda _: yes)
-        finally:
-            opened.close()
+
+    return _in_loop(run())
+
+
+def evaluate(
+    prompt: str,
+    data: str | Path | Rows | RunSpec,
+    *,
+    on: ScoredRows = "test",
+    task_model: Model | None = None,
+    judge_model: Model | None = None,
+    metric: str | Metric | Callable[..., Any] | None = None,
+    store: str | Path = DEFAULT_STORE,
+    observers: Sequence[RunObserver] = (),
+    yes: bool = False,
+    **settings: Any,
+) -> EvaluationResult:
+    """Score one prompt, with a 95 % confidence interval, and search for nothing.
+
+    ``on`` says which rows: ``test`` (those of the verdict of :func:`optimize` with the same data and seed), ``dev``, or
+    ``all``. The rest is as for :func:`optimize`; settings of the search alone are not looked at. Replies that the store
+    has are not paid again.
+    """
+    spec, rows = _spec_and_rows(data)
+    models = {"task_model": task_model, "judge_model": judge_model}
+    names = {**{key: _name(model) for key, model in models.items()}, "metric": metric}
+    said = {key: name for key, name in names.items() if isinstance(name, str)}
+    spec = spec.with_settings({**settings, **said, "prompt": prompt})
+    given = Given(task_model=_llm(task_model), judge_model=_llm(judge_model), metric=_metric(metric), rows=rows)
+
+    async def run() -> EvaluationResult:
+        with LateStore(store) as opened:
+            return await runner.evaluate(
+                spec, on=on, store=opened, given=given, observers=observers, confirm=lambda _: yes
+            )
 
     return _in_loop(run())
 
@@ -89,9 +121,14 @@ def resume(
     embedder: Embedder | None = None,
     store: str | Path = DEFAULT_STORE,
     observers: Sequence[RunObserver] = (),
+    recorded: bool = False,
+    **settings: Any,
 ) -> RunResult:
     """Go on with a run that was interrupted; ``run`` is a prefix of its id. What was handed to :func:`optimize` as an
     object is handed in again; a recipe only if it has parts that no package registers.
+
+    ``settings`` may raise the caps, and change prices and pace. ``recorded=True`` goes on with the rows, prompt, rubric
+    and recipe on record even if their files say something else by now, which is refused otherwise.
     """
     given = Given(
         task_model=_llm(task_model),
@@ -103,13 +140,69 @@ def resume(
     )
 
     async def go_on() -> RunResult:
-        opened = Store.open(store)
-        try:
-            return await runner.resume(run, store=opened, given=given, observers=observers)
-        finally:
-            opened.close()
+        with LateStore(store) as late:
+            opened = late()
+            if opened.find_run(run).manifest.evaluated_on:
+                raise ConfigError(f"run {run} scores one prompt: call evaluate() again, which pays for no reply twice")
+            result = await runner.resume(
+                run, store=opened, given=given, observers=observers, settings=settings, recorded=recorded
+            )
+            return cast("RunResult", result)
 
     return _in_loop(go_on())
+
+
+def rerun(
+    run: str = "latest",
+    *,
+    replay_only: bool = False,
+    from_step: int | None = None,
+    seed: int | None = None,
+    task_model: Model | None = None,
+    optimizer_model: Model | None = None,
+    judge_model: Model | None = None,
+    metric: Metric | Callable[..., Any] | None = None,
+    recipe: Recipe | None = None,
+    embedder: Embedder | None = None,
+    store: str | Path = DEFAULT_STORE,
+    observers: Sequence[RunObserver] = (),
+    yes: bool = False,
+    **settings: Any,
+) -> RunResult:
+    """Run a recorded run once more, as a new one; what the first was answered comes from the store.
+
+    ``replay_only=True`` asks no model at all and raises :class:`RunFailed` unless the record comes out the same.
+    ``from_step`` and ``seed`` make a fork: another seed from that step on. ``settings`` may change caps, prices and
+    pace. Objects are handed in again as for :func:`resume`; a replay needs no models.
+    """
+    given = Given(
+        task_model=_llm(task_model),
+        optimizer_model=_llm(optimizer_model),
+        judge_model=_llm(judge_model),
+        metric=_metric(metric),
+        recipe=recipe,
+        embedder=embedder,
+    )
+    fork = rerunning.fork_of(from_step, seed)
+
+    async def again() -> RunResult:
+        with LateStore(store) as late:
+            opened = late()
+            if opened.find_run(run).manifest.evaluated_on:
+                raise ConfigError(f"run {run} scores one prompt: call evaluate() again, which pays for no reply twice")
+            result = await rerunning.rerun(
+                run,
+                store=opened,
+                replay_only=replay_only,
+                fork=fork,
+                settings=settings,
+                given=given,
+                observers=observers,
+                confirm=lambda _: yes,
+            )
+            return cast("RunResult", result)
+
+    return _in_loop(again())
 
 
 def _spec_and_rows(data: str | Path | Rows | RunSpec | None) -> tuple[RunSpec, Rows | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ from typing import Any
 from promptdescent.config import Cache, RunSpec, flag, read_mixture, read_prompt, read_text
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM, Embedder
-from promptdescent.llm.choose import SIMULATED, is_remote, open_model
+from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, is_remote, open_model
+from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
+from promptdescent.llm.limits import Engine, LimitedLLM
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.registry import part_named, recipe_from_data
-from promptdescent.parts.search.stopping import Patience
+from promptdescent.parts.search.stopping import Patience, TargetScore
 from promptdescent.parts.similarity import EmbeddingSimilarity, LexicalSimilarity, Similarity
 from promptdescent.recipes import mixture, recipe_named
 from promptdescent.records import Example, Role, RunManifest, Split, to_json
 from promptdescent.tasks.datasets import DataSource, load_splits
 from promptdescent.tasks.judge import RIGHTNESS, Judge, Scale
-from promptdescent.tasks.metrics import Metric, metric_needs_target
+from promptdescent.tasks.metrics import FunctionMetric, Metric, metric_needs_target
 from promptdescent.tasks.splits import Splits, SplitSizes
 from promptdescent.tasks.task import Task, build_task
 from promptdescent.version import __version__
@@ -37,6 +39,8 @@ class Given:
     metric: Metric | None = None
     rows: Sequence[Mapping[str, object]] | None = None
     """In place of a data file."""
+    prompt: str | None = None
+    """In place of the spec's: a text that a model may have written, so that an @ at its start names no file."""
     recipe: Recipe | None = None
     """In place of a name or a mixture; its parts may be the caller's own."""
     embedder: Embedder | None = None
@@ -60,6 +64,9 @@ def recipe_for(spec: RunSpec, given: Given) -> Recipe:
     if spec.patience is not None:
         others = tuple(part for part in recipe.stopping if not isinstance(part, Patience))
         recipe = replace(recipe, stopping=(Patience(steps=spec.patience), *others))
+    if spec.target_score is not None:
+        others = tuple(part for part in recipe.stopping if not isinstance(part, TargetScore))
+        recipe = replace(recipe, stopping=(*others, TargetScore(score=spec.target_score)))
     try:
         json.dumps(recipe.as_data())
     except (TypeError, ValueError) as error:
@@ -96,7 +103,14 @@ def recorded_recipe(manifest: RunManifest, given: Given) -> Recipe:
 
 def load_task(spec: RunSpec, given: Given) -> Task:
     """The task from the files of the spec, or from rows in memory. Raises the :class:`InputError` family."""
-    metric = _metric(spec, given)
+    prompt = given.prompt
+    if prompt is None:
+        prompt = read_prompt(spec.prompt, may_be_empty=spec.steps == 0)
+    return _task(spec, load_rows(spec, given), prompt, _metric(spec, given))
+
+
+def load_rows(spec: RunSpec, given: Given) -> Splits:
+    """The rows in the files of the spec, or in memory. Raises the :class:`InputError` family."""
     source = DataSource(
         file=_path(spec.data),
         rows=given.rows,
@@ -106,21 +120,20 @@ def load_task(spec: RunSpec, given: Given) -> Task:
         split_column=spec.split_column,
         inputs=spec.input or None,
         target=spec.target,
-        target_for=_target_for(metric),
+        target_for=_target_for(_metric(spec, given)),
         sizes=SplitSizes(train=spec.train_rows, dev=spec.dev_rows, test=spec.test_rows),
+        whole=spec.evaluate_on == "all",
     )
-    return _task(
-        spec, load_splits(source, seed=spec.seed), read_prompt(spec.prompt, may_be_empty=spec.steps == 0), metric
-    )
+    return load_splits(source, seed=spec.seed)
 
 
 def rebuild_task(manifest: RunManifest, examples: Mapping[Split, tuple[Example, ...]], given: Given) -> Task:
     """The task of a run from its record: its data files may be gone."""
     spec = RunSpec().with_settings(manifest.spec)
     splits = Splits(
-        train=examples["train"],
-        dev=examples["dev"],
-        test=examples["test"],
+        train=examples.get("train", ()),
+        dev=examples.get("dev", ()),
+        test=examples.get("test", ()),
         unused=0,
         leaked=manifest.leaked,
         notes=(),
@@ -128,7 +141,18 @@ def rebuild_task(manifest: RunManifest, examples: Mapping[Split, tuple[Example, 
     task = _task(spec, splits, manifest.prompt, _metric(spec, given))
     if task.fingerprint != manifest.task_fingerprint:
         raise ConfigError("the metric handed in is not the one that the run began with; hand in the same one")
+    source = metric_source(task)
+    if source and manifest.metric_source and source != manifest.metric_source:
+        raise ConfigError(
+            f"the source of the metric {manifest.metric} has changed since the run began, so its scores would not be "
+            "comparable: bring the former source back, or start a new run"
+        )
     return task
+
+
+def metric_source(task: Task) -> str:
+    """Digest of the source of a metric that is the user's function; empty for others, and where it cannot be seen."""
+    return task.metric.source if isinstance(task.metric, FunctionMetric) else ""
 
 
 def _task(spec: RunSpec, splits: Splits, prompt: str, metric: Metric | Judge | str | None) -> Task:
@@ -177,6 +201,11 @@ def _path(name: str | None) -> Path | None:
     return None if name is None else Path(name)
 
 
+def _file(given: str | None) -> str:
+    """The path in ``@FILE``; empty for a text."""
+    return given[1:] if given is not None and given.startswith("@") else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Models:
     """The models of a run."""
@@ -186,11 +215,13 @@ class Models:
     judge: LLM | None
     """None where no model grades answers."""
     similarity: Similarity
-    concurrency: int
-    attempts: int
+    concurrency: int | None
+    """Calls in flight at once; None = as many as the endpoints turn out to take."""
     remote: bool
     """Whether calls leave this machine."""
     notes: tuple[str, ...]
+    sender: Callable[[LLM, Engine], LimitedLLM] = LimitedLLM
+    """What a model's requests are sent to once the store has no reply."""
 
     async def prepare(self) -> None:
         """Check keys and names without paying. Raises :class:`~promptdescent.errors.ModelError`."""
@@ -201,6 +232,14 @@ class Models:
         """Give everything back."""
         for model in self._distinct():
             await model.close()
+
+    def slots(self, on_change: Callable[[], None]) -> Slots:
+        """Places for the calls of all models together; ``on_change`` is called before each change of how many are
+        taken.
+        """
+        if self.concurrency is None:
+            return AdaptiveSlots(on_change=on_change)
+        return FixedSlots(self.concurrency, on_change=on_change)
 
     def check_same(self, manifest: RunManifest) -> None:
         """Raise :class:`ConfigError` if a model is not the one that the run began with."""
@@ -220,6 +259,18 @@ class Models:
                 "hand in the same embedder, from Python"
             )
 
+    @property
+    def by_role(self) -> dict[Role, LLM]:
+        """The models by the roles that the run has."""
+        judge: dict[Role, LLM] = {"judge": self.judge} if self.judge else {}
+        return {"task": self.task, "optimizer": self.optimizer, **judge}
+
+    @property
+    def context_tokens(self) -> dict[Role, int]:
+        """The most tokens per call, by role, where a model says so. Known after :meth:`prepare`."""
+        known = {role: model.context_tokens for role, model in self.by_role.items()}
+        return {role: tokens for role, tokens in known.items() if tokens is not None}
+
     def _distinct(self) -> list[LLM]:
         return list({id(model): model for model in (self.task, self.optimizer, self.judge) if model}.values())
 
@@ -236,13 +287,16 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
             role=role,
             base_url=model.base_url,
             api_key_env=model.api_key_env,
+            timeout=spec.timeout,
             rows=rows,
             labels=task.labels,
         )
 
     task_model = given.task_model or named("task")
     optimizer_model = given.optimizer_model
-    if optimizer_model is None and spec.optimizer_model is None:
+    if spec.evaluate_on:
+        optimizer_model = task_model  # which nothing asks
+    elif optimizer_model is None and spec.optimizer_model is None:
         notes.append("The optimizer model is the task model; --optimizer-model names another one.")
     if optimizer_model is None:
         optimizer_model = task_model if _same_model(spec, given) else named("optimizer")
@@ -251,8 +305,7 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
         optimizer=optimizer_model,
         judge=(given.judge_model or named("judge")) if isinstance(task.metric, Judge) else None,
         similarity=EmbeddingSimilarity(given.embedder) if given.embedder else LexicalSimilarity(),
-        concurrency=spec.concurrency or 16,
-        attempts=spec.attempts,
+        concurrency=spec.concurrency or (None if _asks_endpoints(spec) else FIRST_LEVEL),
         remote=_is_remote(spec, given),
         notes=tuple(notes),
     )
@@ -275,6 +328,11 @@ def _same_model(spec: RunSpec, given: Given) -> bool:
         second.api_key_env,
     )
     return same and not first.settings.name.startswith(SIMULATED)
+
+
+def _asks_endpoints(spec: RunSpec) -> bool:
+    """Whether a model is reached over a network: in this process there is nothing to find out about."""
+    return any(not spec.model(role).settings.name.startswith((LOCAL, SIMULATED, PYTHON)) for role in spec.roles)
 
 
 def _is_remote(spec: RunSpec, given: Given) -> bool:
@@ -309,7 +367,7 @@ def manifest_of(spec: RunSpec, recipe: Recipe, task: Task, models: Models, steps
     return RunManifest(
         version=__version__,
         seed=spec.seed,
-        recipe_name=recipe.name,
+        recipe_name="evaluation" if spec.evaluate_on else recipe.name,
         recipe=recipe.as_data(),
         task_model=spec.model("task").settings,
         optimizer_model=spec.model("optimizer").settings,
@@ -332,4 +390,7 @@ def manifest_of(spec: RunSpec, recipe: Recipe, task: Task, models: Models, steps
         max_total_tokens=spec.max_total_tokens,
         cache=spec.cache,
         spec=_lasting(spec, task),
+        judge_rubric_file=_file(spec.judge_rubric) if models.judge else "",
+        metric_source=metric_source(task),
+        context_tokens=models.context_tokens,
     )

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from promptdescent.errors import ConfigError, nearest
-from promptdescent.records import ModelSettings, Placement, Role
+from promptdescent.records import ModelSettings, Placement, Role, ScoredRows
 
 Cache = Literal["store", "run", "off"]
 Style = Literal["chat", "few-shot"]
@@ -31,6 +31,14 @@ CHANGEABLE = (
     *("concurrency", "requests_per_minute", "tokens_per_minute", "attempts", "timeout", "failure_limit"),
 )
 """Settings that decide what a run may cost and how fast it goes, not what it finds: a resumed run may change them."""
+BY_RERUN = ("later_seeds",)
+"""Settings that only a rerun makes: neither flags nor keys of a task file."""
+OF_A_SEARCH = (
+    *("length_cost", "notes", "later_seeds", "recipe", "candidates", "estimation", "patience", "whole_steps", "target_score"),
+    *("optimizer_model", "optimizer_base_url", "optimizer_api_key_env", "optimizer_temperature"),
+    *("optimizer_max_tokens", "optimizer_style", "optimizer_price"),
+)
+"""Settings that mean nothing where one prompt is scored; ``steps`` is then 0."""
 ONLY_FLAGS = ("store", "yes", "quiet", "require_gain")
 """Flags of the command line that are no settings of a run."""
 
@@ -106,6 +114,8 @@ class RunSpec:
     recipe: str | Mapping[str, Any] = "gpo"
     """A recipe's name, a mixture of parts such as ``{base: gpo, momentum: {k: 5}}``, or ``@FILE`` with a mixture."""
     seed: int = 0
+    later_seeds: tuple[tuple[int, int], ...] = ()
+    """``(step, seed)``: from which step on the search of a fork draws with which other seed, in order."""
     steps: int = 18
     """The most steps; 0 only scores the starting prompt, which may then be empty."""
     candidates: int | None = None
@@ -146,6 +156,10 @@ class RunSpec:
     """``COUNTER=SHARE``: ends the run when so large a share of a role's latest calls or replies failed that way."""
     cache: Cache = "store"
 
+    # set by `promptdescent evaluate`, see :meth:`scoring`
+    evaluate_on: ScoredRows | None = None
+    """The rows that the prompt is scored on, without a search."""
+
     def __post_init__(self) -> None:
         _check_numbers(self)
         _check_choices(self)
@@ -156,6 +170,14 @@ class RunSpec:
         one.
         """
         return replace(self, **_checked(settings, where="settings"))
+
+    def scoring(self, on: ScoredRows) -> RunSpec:
+        """The spec of scoring ``prompt`` on these rows. What decides a search alone, and its model, is as if it had not
+        been said, so that a task file of an optimization can be used.
+        """
+        defaults = RunSpec()
+        unsaid = {name: getattr(defaults, name) for name in OF_A_SEARCH}
+        return replace(self, **unsaid, steps=0, evaluate_on=on)
 
     @property
     def judged(self) -> bool:
@@ -250,6 +272,10 @@ def load_task_file(path: Path) -> RunSpec:
             raise ConfigError(
                 f"{path}: {flag(name)} is a flag only, no key of a task file; give it on the command line"
             )
+        if name == "evaluate_on":
+            raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent evaluate --on` says it")
+        if name in BY_RERUN:
+            raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` makes a fork")
     settings = _checked(content, where=str(path))
     for key in PATHS:
         if settings.get(key) is not None:
@@ -385,6 +411,7 @@ def _check_choices(spec: RunSpec) -> None:
         ("placement", get_args(Placement)),
         ("cache", get_args(Cache)),
         ("optimizer_style", get_args(Style)),
+        ("evaluate_on", get_args(ScoredRows)),
     ):
         value = getattr(spec, name)
         if value is not None and value not in allowed:

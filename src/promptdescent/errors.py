@@ -12,12 +12,14 @@
     │   │   ├── KeyRefused            the key is missing or wrong: set the variable that it names
     │   │   ├── ModelNotFound         no such model at this endpoint: correct the name
     │   │   ├── ParameterRefused      the endpoint refuses a sampling parameter that it names
+    │   │   ├── UnseenRequest         a replay needs a reply that is not on record: run without --replay-only (exit 3)
     │   │   └── RequestRefused        any other refusal: read the endpoint's own words
     │   └── TransientError        may succeed later: retried with back-off, then the row counts as missing
     │       ├── RateLimited           too many requests; carries the wait that the endpoint asked for
     │       ├── EndpointFailed        a server error
     │       │   ├── TimedOut              no whole answer within the time that a call may take
-    │       │   └── ConnectionLost        a connection that was refused, or dropped before the answer was whole
+    │       │   └── ConnectionLost        a connection that was dropped before the answer was whole
+    │       │       └── NoConnection          no connection came about, so that nothing was sent
     │       └── MalformedReply        an answer that does not follow the protocol
     ├── BudgetExhausted       a cap was reached: the search ends, and the verdict follows
     └── RunFailed             a run ended without a verdict; its record is kept and can be resumed (exit 3)
@@ -83,22 +85,29 @@ class ParameterRefused(PermanentError):
         self.parameter = parameter
 
 
+class UnseenRequest(PermanentError):
+    """A replay came to a request that the run it replays never sent, so that there is no reply to it."""
+
+
 class RequestRefused(PermanentError):
     """The endpoint refused this request for another reason, such as its length or content."""
 
 
 class TransientError(ModelError):
-    """The same call may succeed later."""
+    """The same call may succeed later.
 
-
-class RateLimited(TransientError):
-    """Too many requests. ``retry_after`` is the wait in seconds that the endpoint asked for, if it did."""
-
-    counter = "rate limit"
+    ``retry_after`` is the wait in seconds that the endpoint asked for, if it did.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimited(TransientError):
+    """Too many requests."""
+
+    counter = "rate limit"
 
 
 class EndpointFailed(TransientError):
@@ -115,10 +124,16 @@ class TimedOut(EndpointFailed):
 
 
 class ConnectionLost(EndpointFailed):
-    """A connection was refused, or dropped before the answer was whole."""
+    """A connection was dropped before the answer was whole."""
 
     counter = "connection error"
     may_be_charged = True
+
+
+class NoConnection(ConnectionLost):
+    """No connection came about, so that nothing was sent."""
+
+    may_be_charged = False
 
 
 class MalformedReply(TransientError):

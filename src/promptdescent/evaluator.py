@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from promptdescent.errors import BudgetExhausted, RequestRefused, TransientError
 from promptdescent.llm.base import Draw
-from promptdescent.llm.limits import ordered_map
+from promptdescent.llm.streams import ordered_map
 from promptdescent.records import Evaluation, Example, Outcome, OutcomeKind, Prompt, Reply
 from promptdescent.tasks.metrics import Score
 from promptdescent.tasks.objective import Objective, scored_rows
@@ -32,11 +32,13 @@ class Evaluator:
         window: int,
         length_cost: float = 0.0,
         unaffordable_is_missing: bool = False,
+        watch: Callable[[OutcomeKind], None] = lambda kind: None,
     ) -> None:
         """``window``: the most rows in work at once; ``seed``: the run's, for targets that sample.
 
         ``length_cost``: what is taken off the score of every row, and so off the objective, per word of the prompt.
         ``unaffordable_is_missing``: a row that a cap leaves no room for is missing, instead of ending the evaluation.
+        ``watch`` is told of every outcome, in order; what it raises ends the evaluation.
         """
         self._missing = (
             (TransientError, RequestRefused, BudgetExhausted)
@@ -49,6 +51,7 @@ class Evaluator:
         self._length_cost = length_cost
         self._seed = seed
         self._window = window
+        self._watch = watch
 
     async def __call__(
         self, prompts: AsyncGenerator[Prompt, None], examples: Sequence[Example]
@@ -67,6 +70,7 @@ class Evaluator:
         outcomes: list[Outcome] = []
         async with aclosing(ordered_map(self._outcome, pairs(), window=self._window)) as results:
             async for outcome in results:
+                self._watch(outcome.kind)
                 outcomes.append(outcome)
                 if len(outcomes) == len(examples):
                     yield self.combine(asked.popleft(), outcomes, examples)
@@ -80,7 +84,11 @@ class Evaluator:
                 for prompt in prompts:
                     yield prompt, example
 
-        outcomes = [one async for one in ordered_map(self._outcome, pairs(), window=self._window)]
+        outcomes: list[Outcome] = []
+        async with aclosing(ordered_map(self._outcome, pairs(), window=self._window)) as results:
+            async for outcome in results:
+                self._watch(outcome.kind)
+                outcomes.append(outcome)
         return [self.combine(prompt, outcomes[place :: len(prompts)], examples) for place, prompt in enumerate(prompts)]
 
     def combine(self, prompt: Prompt, outcomes: Sequence[Outcome], examples: Sequence[Example]) -> Evaluation:
@@ -92,7 +100,7 @@ class Evaluator:
         return Evaluation(outcomes=tuple(outcomes), score=score)
 
     def _cost(self, prompt: Prompt) -> float:
-        return self._length_cost * word_count(prompt.text)
+        return self._length_cost * word_count(prompt.text) if self._length_cost else 0.0
 
     async def _outcome(self, pair: tuple[Prompt, Example]) -> Outcome:
         prompt, example = pair

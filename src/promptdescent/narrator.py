@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 
-from promptdescent.llm.base import Ledger, StoredReply, Totals
+from promptdescent.llm.base import NOTHING, Ledger, StoredReply, Totals
 from promptdescent.records import OptimizerState, Progress, Role, RunObserver, StepRecord, Usage
+
+OFTEN_ENOUGH = 0.05
+"""Seconds between two reports of what was used, at least: nobody can read faster."""
 
 
 class Narrator:
@@ -71,22 +75,27 @@ class NarratedLedger:
     def __init__(self, inner: Ledger, narrator: Narrator) -> None:
         self._inner = inner
         self._narrator = narrator
+        self._told = 0.0
 
-    async def begin(self, call: str, role: Role) -> int:
-        return await self._inner.begin(call, role)
+    async def begin(self, call: str, role: Role, *, bound: Usage) -> int:
+        return await self._inner.begin(call, role, bound=bound)
 
-    async def succeed(self, attempt: int, replies: Sequence[StoredReply]) -> None:
-        await self._inner.succeed(attempt, replies)
+    async def succeed(self, attempt: int, replies: Sequence[StoredReply], *, first_use: bool) -> None:
+        await self._inner.succeed(attempt, replies, first_use=first_use)
+        self._tell()
 
-    async def fail(self, attempt: int, error: str) -> None:
-        await self._inner.fail(attempt, error)
+    async def fail(self, attempt: int, error: str, *, counter: str, lost: bool, usage: Usage = NOTHING) -> None:
+        await self._inner.fail(attempt, error, counter=counter, lost=lost, usage=usage)
 
     async def use(self, call: str, role: Role, usage: Usage) -> None:
         await self._inner.use(call, role, usage)
-        self._narrator.used(self._inner.totals())
-
-    def used_calls(self) -> Collection[str]:
-        return self._inner.used_calls()
+        self._tell()
 
     def totals(self) -> Mapping[Role, Totals]:
         return self._inner.totals()
+
+    def _tell(self) -> None:
+        now = monotonic()
+        if now - self._told >= OFTEN_ENOUGH:
+            self._told = now
+            self._narrator.used(self._inner.totals())

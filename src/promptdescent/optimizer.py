@@ -50,6 +50,12 @@ class Surroundings:
     model: OptimizerModel
     similarity: Similarity
     seed: int
+    later_seeds: Sequence[tuple[int, int]] = ()
+    """``(step, seed)`` of a fork: from that step on it draws with that seed."""
+
+    def seed_at(self, step: int) -> int:
+        """The seed of a step's draws, mini-batch and random choices."""
+        return next((seed for first, seed in reversed(self.later_seeds) if step >= first), self.seed)
 
     def context(self, recipe: Recipe, state: OptimizerState, step: int, ask: Correspondence) -> StepContext:
         """What the parts of a step are given."""
@@ -63,7 +69,7 @@ class Surroundings:
             ask=ask,
             evaluate=self.evaluate,
             similarity=self.similarity,
-            seed=self.seed,
+            seed=self.seed_at(step),
         )
 
     def _shown_rows(self, count: int) -> tuple[Example, ...]:
@@ -78,7 +84,7 @@ class Surroundings:
         rows = list(self.brief.train)
         whole, rest = divmod(len(rows), size)
         epoch, place = divmod(max(0, step - 1), max(1, whole + (2 * rest >= size)))
-        random.Random(f"{self.seed}/epoch {epoch}").shuffle(rows)
+        random.Random(f"{self.seed_at(step)}/epoch {epoch}").shuffle(rows)
         return tuple(rows[place * size : (place + 1) * size])
 
 
@@ -132,7 +138,7 @@ async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings)
     nothing was proposed yet.
     """
     step = state.step + 1 if state.initialized else 0
-    correspondence = Correspondence(around.model, seed=around.seed, step=step)
+    correspondence = Correspondence(around.model, seed=around.seed_at(step), step=step)
     context = around.context(recipe, state, step, correspondence)
     proposals = Proposals(recipe, context)
     estimates: dict[int, Estimate] = {}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from promptdescent.llm.base import LLM, Draw, Request
-from promptdescent.llm.limits import Sample, samples
+from promptdescent.llm.streams import Sample, samples
 from promptdescent.parts.context import Answer, Query
 from promptdescent.parts.few_shot import read_few_shot_reply, render_few_shot
 from promptdescent.parts.meta_prompt import MetaPrompt, read_chat_reply
@@ -17,6 +17,9 @@ from promptdescent.records import Message, ModelSettings, Reply, SentRequest
 EMPTY_REPLY = "empty reply"
 CUT_OFF_REPLY = "reply cut off"
 
+_ENDS = {EMPTY_REPLY: "empty", CUT_OFF_REPLY: "cut off", "refused": "refused"}
+"""Under which counters a run counts these problems."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerModel:
@@ -24,6 +27,8 @@ class OptimizerModel:
 
     llm: LLM
     settings: ModelSettings
+    watch: Callable[[str], None] = lambda end: None
+    """Told how every reply ended, in order: ``answered``, ``empty``, ``cut off``, ``refused`` or ``unreadable``."""
 
     @property
     def raw(self) -> bool:
@@ -84,6 +89,7 @@ class Correspondence:
             return Answer(query=place, request=number, text="", problem=sample.error, came=False)
         text = self._model.read(sample.reply, query)
         problem = _problem(sample.reply, text, query.meta_prompt.tag)
+        self._model.watch(_ENDS.get(problem, "unreadable") if problem else "answered")
         if query.meta_prompt.tag != "prompt" and not problem:
             self.requests[number] = replace(self.requests[number], text=text)
         return Answer(query=place, request=number, text=text, problem=problem, tokens=sample.tokens)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from promptdescent.errors import RunFailed
 from promptdescent.llm.base import Ledger, ReplyStore, Totals
-from promptdescent.records import OptimizerState, Role, StepRecord, Verdict, from_json, to_json
+from promptdescent.records import OptimizerState, PromptScore, Role, StepRecord, Verdict, from_json, to_json
 from promptdescent.store.ledger import RunLedger, last_failure, totals_of
+from promptdescent.store.lineage import LineReplies, ancestors
 from promptdescent.store.replies import CacheMode, RunReplies
 from promptdescent.store.store import EventKind, RunStatus, State, Store
+from promptdescent.store.working_time import seconds_at_work
 
 
 class RunRecord:
     """The events of a run that this process holds."""
 
-    def __init__(self, store: Store, run: str) -> None:
+    def __init__(self, store: Store, run: str, *, replay: bool = False) -> None:
+        """``replay``: only what the run that this one repeats was answered may be used."""
         self._store = store
         self.id = run
+        self._replay = replay
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -52,7 +57,26 @@ class RunRecord:
 
     def replies(self, mode: CacheMode) -> ReplyStore:
         """The replies that the run may use."""
+        line = ancestors(self._store, self.id)
+        if line:
+            return LineReplies(self._store, self.id, line, mode, replay=self._replay)
         return RunReplies(self._store, self.id, mode)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings in force: those that the run began with, with what was changed when it was resumed."""
+        settings = dict(self._store.manifest(self.id).spec)
+        for event in self._store.events(self.id, "caps"):
+            settings.update(json.loads(event.payload))
+        return settings
+
+    def seconds_at_work(self) -> float:
+        """How long the run was at work so far, over all its resumptions."""
+        return seconds_at_work(self._store.events(self.id))
+
+    def end_of_search(self) -> str | None:
+        """Why the search ended; None while it has not."""
+        ends = self._store.events(self.id, "search ended")
+        return str(json.loads(ends[-1].payload)["reason"]) if ends else None
 
     def search_ended(self) -> bool:
         """Whether only the verdict is left."""
@@ -82,6 +106,11 @@ class RunRecord:
         if state is None:
             raise RunFailed(f"run {self.id} ended before its starting prompt was scored")
         return state
+
+    def score(self) -> PromptScore | None:
+        """What the prompt scores, once that is known; only where nothing is searched for."""
+        scores = self._store.events(self.id, "evaluation")
+        return from_json(PromptScore, scores[-1].payload) if scores else None
 
     def verdict(self) -> Verdict | None:
         """The verdict, once there is one."""

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any, TypeVar
 
 from promptdescent.assembly import (
     NO_EXTRAS,
     Given,
-    Models,
-    cache_mode,
     load_task,
     manifest_of,
     open_models,
@@ -26,24 +25,27 @@ from promptdescent.assembly import (
     recipe_for,
     recorded_recipe,
 )
-from promptdescent.config import RunSpec
+from promptdescent.config import RunSpec, flag
+from promptdescent.context_check import check_context
+from promptdescent.drift import changed_settings, check_caps, check_files
+from promptdescent.engine import RunEngine, RunSetup
 from promptdescent.errors import BudgetExhausted, ConfigError, PromptDescentError, RunFailed
-from promptdescent.evaluator import Evaluator
 from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers
-from promptdescent.llm.base import LLM, Totals
-from promptdescent.llm.cache import CachedLLM
-from promptdescent.llm.limits import Budget, Caps, LimitedLLM, RetryPolicy
-from promptdescent.narrator import NarratedLedger, Narrator
-from promptdescent.optimizer import Surroundings, descend, first_state, stop_reason
-from promptdescent.optimizer_model import OptimizerModel
+from promptdescent.llm.budget import Amount
+from promptdescent.llm.profile import Profile
+from promptdescent.narrator import Narrator
+from promptdescent.optimizer import descend, first_state, stop_reason
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.search.selection import score_of
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import (
     OptimizerState,
+    Prompt,
+    PromptScore,
     Role,
     RunManifest,
     RunObserver,
+    ScoredRows,
     StepRecord,
     Usage,
     Verdict,
@@ -51,13 +53,14 @@ from promptdescent.records import (
 )
 from promptdescent.run_record import RunRecord
 from promptdescent.store.store import Store
-from promptdescent.tasks.judge import Judge, JudgeModel
-from promptdescent.tasks.scoring import Scorer, by_metric
-from promptdescent.tasks.target import PromptTarget
 from promptdescent.tasks.task import Task
-from promptdescent.verdict import compare
+from promptdescent.verdict import compare, measure
 
 Confirm = Callable[[Forecast], bool]
+
+Stores = Store | Callable[[], Store]
+"""A store, or what opens one once there is something to record."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,72 +76,208 @@ class RunResult:
     verdict: Verdict
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What one prompt scores."""
+
+    run: str
+    """Its id in the store."""
+    prompt: str
+    score: PromptScore
+    """With its interval, and what became of each row."""
+
+
 async def start(
     spec: RunSpec,
     *,
-    store: Store,
+    store: Stores,
     given: Given = NO_EXTRAS,
     observers: Sequence[RunObserver] = (),
     confirm: Confirm,
+    profile: Profile | None = None,
 ) -> RunResult:
-    """Run ``spec`` from the beginning.
+    """Run ``spec`` from the beginning. ``profile`` is filled with where its time goes.
 
     ``confirm`` is asked once, and only if no cap is set and a model is outside this machine. Raises the
     :class:`InputError` family before anything is recorded or paid for; :class:`RunFailed`, :class:`ModelError` or
     ``asyncio.CancelledError`` later, with the record kept.
     """
+    if spec.evaluate_on:
+        raise ConfigError("evaluate_on is no setting of an optimization: `promptdescent evaluate` scores one prompt")
+    return await _begin(spec, lambda run: run.drive(), store, given, observers, confirm, profile)
+
+
+async def evaluate(
+    spec: RunSpec,
+    *,
+    on: ScoredRows,
+    store: Stores,
+    given: Given = NO_EXTRAS,
+    observers: Sequence[RunObserver] = (),
+    confirm: Confirm,
+    profile: Profile | None = None,
+) -> EvaluationResult:
+    """Score the prompt of ``spec`` on these rows; nothing is searched for. The rest is as in :func:`start`."""
+    return await _begin(spec.scoring(on), lambda run: run.score(), store, given, observers, confirm, profile)
+
+
+async def _begin(
+    spec: RunSpec,
+    work: Callable[[_Run], Awaitable[Result]],
+    store: Stores,
+    given: Given,
+    observers: Sequence[RunObserver],
+    confirm: Confirm,
+    profile: Profile | None,
+) -> Result:
+    """Check everything that can be checked without paying, then put the run on record and to work."""
     task = load_task(spec, given)
     recipe = recipe_for(spec, given)
     plan = forecast(spec, recipe, task)
-    recipe.check(task.brief, total_steps=plan.steps)
+    if not spec.evaluate_on:
+        recipe.check(task.brief, total_steps=plan.steps)
     models = open_models(spec, task, given)
     try:
         # Asked first: without consent nothing is sent to another host, not even a question for its models.
-        uncapped = spec.max_calls is None and spec.max_total_tokens is None
+        uncapped = spec.max_calls is None and spec.max_total_tokens is None and spec.max_money is None
         if uncapped and models.remote and not confirm(plan):
             raise ConfigError(
                 f"this run would make up to {plan.total.calls} calls outside this machine and has no cap: "
-                "set --max-calls or --max-total-tokens, or agree with --yes"
+                "set --max-calls, --max-total-tokens or --max-money, or agree with --yes"
             )
         await models.prepare()
+        tight = check_context(spec, task, models.by_role)
         manifest = manifest_of(spec, recipe, task, models, plan.steps)
+        store = store if isinstance(store, Store) else store()
         record = RunRecord(store, store.create_run(manifest, {"train": task.train, "dev": task.dev, "test": task.test}))
         narrator = Narrator(observers, run=record.id, total_steps=plan.steps, forecast_calls=plan.total.calls)
+        await record.append("forecast", json.dumps(plan.as_data()))
         idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
-        for note in (*task.notes, *models.notes, *idle, _announcement(plan, spec, recipe, task)):
+        for note in (*task.notes, *models.notes, *tight, *idle, _announcement(plan, spec, recipe, task)):
             narrator.say(note)
             await record.append("note", json.dumps({"text": note}))
-        return await _Run(record, manifest, task, recipe, models, narrator, plan).drive()
+        return await work(
+            _Run(
+                RunSetup(
+                    record=record,
+                    manifest=manifest,
+                    spec=spec,
+                    task=task,
+                    recipe=recipe,
+                    models=models,
+                    narrator=narrator,
+                    plan=plan,
+                    profile=profile or Profile(),
+                )
+            )
+        )
     finally:
         await models.close()
 
 
 async def resume(
-    name: str, *, store: Store, given: Given = NO_EXTRAS, observers: Sequence[RunObserver] = ()
-) -> RunResult:
+    name: str,
+    *,
+    store: Store,
+    given: Given = NO_EXTRAS,
+    observers: Sequence[RunObserver] = (),
+    settings: Mapping[str, Any] | None = None,
+    recorded: bool = False,
+    profile: Profile | None = None,
+) -> RunResult | EvaluationResult:
     """Go on with a run; ``name`` is a prefix of its id or ``latest``. A finished run is returned as it is.
 
-    Raises as :func:`start`, and :class:`StoreError` if there is no such run or it is running.
+    ``settings`` may change what a run may cost and how fast it goes. ``recorded``: go on with the rows, prompt, rubric
+    and recipe on record, even if the files that they came from say something else by now.
+
+    Raises as :func:`start`; :class:`StoreError` if there is no such run or it is running; :class:`ConfigError` if what
+    decides its result has changed since it began.
     """
     row = store.find_run(name)
     store.claim(row.id)
     record, manifest = RunRecord(store, row.id), row.manifest
+    try:
+        changed = changed_settings(record.settings(), settings or {})
+        check_caps(changed, record.totals(), record.seconds_at_work())
+        if row.status.state == "finished":
+            _refuse_finished(row.id, changed)
+        elif not recorded:
+            check_files(manifest, store.examples(row.id), given)
+    except ConfigError:
+        store.release(row.id)
+        raise
     verdict = record.verdict()
     if verdict is not None:
         await record.finish()
         return _result(record, manifest, verdict)
-    spec = RunSpec().with_settings(manifest.spec)
+    score = record.score()
+    if score is not None:
+        await record.finish()
+        return EvaluationResult(run=record.id, prompt=manifest.prompt, score=score)
+    spec = RunSpec().with_settings({**record.settings(), **changed})
     task = rebuild_task(manifest, store.examples(row.id), given)
     recipe = recorded_recipe(manifest, given)
-    plan = forecast(spec, recipe, task)
+    plan = replace(forecast(spec, recipe, task), steps=manifest.total_steps)
     narrator = Narrator(observers, run=row.id, total_steps=manifest.total_steps, forecast_calls=plan.total.calls)
     models = open_models(spec, task, given)
     try:
         await models.prepare()
         models.check_same(manifest)
-        return await _Run(record, manifest, task, recipe, models, narrator, plan).drive()
+        if changed:
+            await record.append("caps", json.dumps(changed))
+        return await carry_on(
+            RunSetup(
+                record=record,
+                manifest=manifest,
+                spec=spec,
+                task=task,
+                recipe=recipe,
+                models=models,
+                narrator=narrator,
+                plan=plan,
+                profile=profile or Profile(),
+            )
+        )
     finally:
         await models.close()
+
+
+def _refuse_finished(run: str, changed: Mapping[str, Any]) -> None:
+    """A finished run stays as it is; only the same run once more can go further."""
+    if changed:
+        given = " ".join(f"{flag(name)} {value}" for name, value in changed.items())
+        raise ConfigError(
+            f"run {run} is finished, so {given} changes nothing in it. To go further: promptdescent rerun {run} {given}; "
+            "what the run was answered is not paid for again"
+        )
+
+
+async def carry_on(setup: RunSetup) -> RunResult | EvaluationResult:
+    """Do what is left of a run: of a search with its verdict, or of scoring one prompt. Raises as :func:`start`."""
+    run = _Run(setup)
+    return await (run.score() if setup.manifest.evaluated_on else run.drive())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What a run would do and cost."""
+
+    plan: Forecast
+    notes: tuple[str, ...]
+    """What a run would say before its first call."""
+
+
+def dry_run(spec: RunSpec, *, given: Given = NO_EXTRAS) -> DryRun:
+    """Plan ``spec`` and check what can be checked without a model: nothing is opened, sent or recorded.
+
+    Raises the :class:`InputError` family.
+    """
+    task = load_task(spec, given)
+    recipe = recipe_for(spec, given)
+    plan = forecast(spec, recipe, task)
+    recipe.check(task.brief, total_steps=plan.steps)
+    idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
+    return DryRun(plan=plan, notes=(*task.notes, *idle, _announcement(plan, spec, recipe, task)))
 
 
 def _result(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunResult:
@@ -155,24 +294,15 @@ def _result(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunRe
 class _Run:
     """A run that this process holds."""
 
-    def __init__(
-        self,
-        record: RunRecord,
-        manifest: RunManifest,
-        task: Task,
-        recipe: Recipe,
-        models: Models,
-        narrator: Narrator,
-        plan: Forecast,
-    ) -> None:
-        self.record = record
-        self.manifest = manifest
-        self.task = task
-        self.recipe = recipe
-        self.models = models
-        self.narrator = narrator
-        self.plan = plan
-        self._proposals = ProposalCheck(max_tokens=manifest.optimizer_model.max_tokens)
+    def __init__(self, setup: RunSetup) -> None:
+        self.setup = setup
+        self.record = setup.record
+        self.manifest = setup.manifest
+        self.task = setup.task
+        self.recipe = setup.recipe
+        self.narrator = setup.narrator
+        self.plan = setup.plan
+        self._proposals = ProposalCheck(max_tokens=setup.manifest.optimizer_model.max_tokens)
         self._used: list[int] = []
         """Tokens in all, after the starting prompt was scored and after each step."""
         self._spare = 0
@@ -180,12 +310,18 @@ class _Run:
 
     async def drive(self) -> RunResult:
         """Search, then compare on the test rows; the end is recorded, whatever it is."""
+        return await self._to_the_end(self._search_and_compare)
+
+    async def score(self) -> EvaluationResult:
+        """Score the prompt; the end is recorded, whatever it is."""
+        return await self._to_the_end(self._score)
+
+    async def _to_the_end(self, work: Callable[[RunEngine], Awaitable[Result]]) -> Result:
         await self.record.set_status("running")
         self.narrator.begin(self.record.totals())
-        engine = _Engine(self)
+        engine = RunEngine(self.setup)
         try:
-            await self._search(engine)
-            verdict = await self._verdict(engine)
+            result = await work(engine)
         except asyncio.CancelledError:
             await self.record.set_status("interrupted", "stopped by the user")
             raise
@@ -193,12 +329,25 @@ class _Run:
             await self.record.set_status("failed", str(error))
             raise
         await self.record.finish()
+        self.setup.profile.enter("done")
+        self.narrator.used(engine.totals)
         self.narrator.done()
-        return _result(self.record, self.manifest, verdict)
+        return result
+
+    async def _search_and_compare(self, engine: RunEngine) -> RunResult:
+        await self._search(engine)
+        return _result(self.record, self.manifest, await self._verdict(engine))
+
+    async def _score(self, engine: RunEngine) -> EvaluationResult:
+        on = self.manifest.evaluated_on or "test"
+        evaluation, *_ = await engine.verdict_evaluator.side_by_side([self.task.start], self.task.rows_on(on))
+        score = measure(evaluation, self.task, on, seed=self.manifest.seed)
+        await self.record.append("evaluation", to_json(score))
+        return EvaluationResult(run=self.record.id, prompt=self.manifest.prompt, score=score)
 
     # --- search ---
 
-    async def _search(self, engine: _Engine) -> None:
+    async def _search(self, engine: RunEngine) -> None:
         if self.record.search_ended():
             return
         around = engine.around
@@ -212,7 +361,8 @@ class _Run:
                 self._proposals.add(earlier)
                 self._used.append(earlier.used.tokens)
                 reason = earlier.stop
-            self._hold_back(engine)
+            self._hold_back(engine, state.best.prompt)
+            self._enter("search", engine)
             self.narrator.search(state, self._next_words(state))
             reason = reason or stop_reason(self.recipe, state, around.brief) or self._no_room(engine, state)
             if not reason:
@@ -230,7 +380,7 @@ class _Run:
         self._proposals.end()
         await self.record.append("search ended", json.dumps({"reason": reason}))
 
-    async def _keep(self, step: StepRecord, engine: _Engine) -> str:
+    async def _keep(self, step: StepRecord, engine: RunEngine) -> str:
         """Put a step on record; return why the search ends with it, if it does."""
         step = replace(step, used=engine.used)
         self._proposals.check_any_came(step, lambda: self.record.last_failure("optimizer"))
@@ -239,10 +389,11 @@ class _Run:
         self.narrator.step(step)
         self.narrator.search(step.state, self._next_words(step.state))
         self._proposals.add(step)
-        self._hold_back(engine)
+        self._hold_back(engine, step.state.best.prompt)
+        await self._tell_warnings(engine)
         return step.stop or self._no_room(engine, step.state)
 
-    def _no_room(self, engine: _Engine, state: OptimizerState) -> str:
+    def _no_room(self, engine: RunEngine, state: OptimizerState) -> str:
         """Why no whole step may fit under a cap any more: in calls by the most that it can make, in tokens by the
         dearest so far. Empty if one does.
         """
@@ -251,23 +402,43 @@ class _Run:
         calls = self.plan.step.calls if state.initialized else self.plan.start.calls - engine.used.calls
         by_step = [after - before for before, after in pairwise(self._used)]
         dearest = max(by_step[1:] if self.recipe.initialization.proposals else by_step, default=0)
-        cap = engine.budget.too_small(calls=calls, tokens=dearest + self._spare)
+        cap = engine.budget.used.lacking(Amount(calls=calls, tokens=dearest + self._spare))
         return f"{cap} leaves no room for another whole step" if cap else ""
 
-    def _hold_back(self, engine: _Engine) -> None:
-        """Keep the verdict's share from the search: by the forecast, or by what such calls cost if that is more."""
+    def _hold_back(self, engine: RunEngine, best: Prompt) -> None:
+        """Keep the verdict's share from the search: by the forecast, or by what such calls cost if that is more.
+
+        Room for one call at its upper bound comes on top, so that the last one can be set aside for.
+        """
         # By what was used, and not paid: a run must end at the same place whether its replies are new or cached.
         verdict, totals = self.plan.verdict, engine.totals
-        used = totals["task"].used + totals["judge"].used
+        roles: tuple[Role, ...] = ("task", "judge")
+        used = sum((totals[role].used for role in roles), Usage())
         measured = verdict.calls * used.tokens / max(1, used.calls)
         reserve = held = max(verdict.tokens, round(1.25 * measured))
         if self.plan.whole_steps and used.calls:
             # A step that is dearer than all before it may use the rest of the reserve, instead of being cut.
             held = round(measured)
         self._spare = reserve - held
-        engine.budget.hold_back(calls=verdict.calls, tokens=held)
+        dearest = engine.dearest_verdict_call(best)
+        spent = sum(engine.budget.amount(role, totals[role].used).money for role in roles)
+        price = spent / used.tokens if used.tokens else 0.0
+        engine.budget.hold_back(
+            calls=verdict.calls,
+            tokens=held + dearest,
+            money=max(
+                price * (held + dearest), *(engine.budget.amount(role, self.plan.verdict).money for role in roles)
+            ),
+            seconds=1.25 * verdict.calls * engine.seconds_per_call,
+        )
 
-    async def _score_start(self, engine: _Engine) -> OptimizerState:
+    async def _tell_warnings(self, engine: RunEngine) -> None:
+        """Say and record what is new to say of the caps."""
+        for text in engine.budget.warnings():
+            self.narrator.say(text)
+            await self.record.append("note", json.dumps({"text": text}))
+
+    async def _score_start(self, engine: RunEngine) -> OptimizerState:
         prompt = self.task.start
         evaluator = engine.evaluator
         dev = self.task.dev
@@ -283,6 +454,7 @@ class _Run:
             "used": engine.used.tokens,
         }
         await self.record.append("start", json.dumps(payload))
+        await self._tell_warnings(engine)
         return state
 
     def _next_words(self, state: OptimizerState) -> int | None:
@@ -292,81 +464,21 @@ class _Run:
 
     # --- verdict ---
 
-    async def _verdict(self, engine: _Engine) -> Verdict:
+    async def _verdict(self, engine: RunEngine) -> Verdict:
         engine.budget.hold_back(calls=0, tokens=0)
+        self._enter("verdict", engine)
         self.narrator.verdict()
         start, best, rows = self.task.start, self.record.state().best.prompt, self.task.verdict_rows
         evaluator = engine.verdict_evaluator
         evaluations = await evaluator.side_by_side(list(dict.fromkeys([start, best])), rows)
         verdict = compare(evaluations[0], evaluations[-1], self.task, seed=self.manifest.seed)
+        await self._tell_warnings(engine)
         await self.record.append("verdict", to_json(verdict))
         return verdict
 
-
-class _Engine:
-    """The models of a run behind its cache, budget and ledger, and what is built on them."""
-
-    def __init__(self, run: _Run) -> None:
-        manifest, task, models = run.manifest, run.task, run.models
-        ledger = self._ledger = NarratedLedger(run.record.ledger(), run.narrator)
-        caps = Caps(calls=manifest.max_calls, tokens=manifest.max_total_tokens)
-        self.budget = Budget(caps, ledger, clock=run.record.clock)
-        slots = asyncio.Semaphore(models.concurrency)
-
-        def wrapped(llm: LLM) -> LLM:
-            retry = RetryPolicy(attempts=models.attempts)
-            limited = LimitedLLM(llm, slots=slots, budget=self.budget, ledger=ledger, retry=retry)
-            replies = run.record.replies(cache_mode(llm, manifest.cache))
-            return CachedLLM(limited, replies=replies, ledger=ledger, budget=self.budget)
-
-        target = PromptTarget(wrapped(models.task), manifest.task_model, task.placement)
-        # Far more than run at once, so that one row that waits for its retry holds up no other.
-        window = 16 * models.concurrency
-        scorer = _scorer(run, wrapped)
-        self.evaluator = Evaluator(
-            target=target,
-            scorer=scorer,
-            objective=task.objective,
-            seed=manifest.seed,
-            window=window,
-            length_cost=task.length_cost,
-        )
-        self.verdict_evaluator = Evaluator(
-            target=target,
-            scorer=scorer,
-            objective=task.objective,
-            seed=manifest.seed,
-            window=window,
-            unaffordable_is_missing=True,
-        )
-        self.around = Surroundings(
-            brief=task.brief,
-            dev=task.dev,
-            evaluate=self.evaluator,
-            model=OptimizerModel(llm=wrapped(models.optimizer), settings=manifest.optimizer_model),
-            similarity=models.similarity,
-            seed=manifest.seed,
-        )
-
-    @property
-    def totals(self) -> Mapping[Role, Totals]:
-        """What the run has used and paid so far."""
-        return self._ledger.totals()
-
-    @property
-    def used(self) -> Usage:
-        """All that it has used, of every role."""
-        return sum((both.used for both in self.totals.values()), Usage())
-
-
-def _scorer(run: _Run, wrapped: Callable[[LLM], LLM]) -> Scorer:
-    """How the run's replies are scored; a judge's calls go through the run's cache and budget as all others do."""
-    metric, llm, settings = run.task.metric, run.models.judge, run.manifest.judge_model
-    if not isinstance(metric, Judge):
-        return by_metric(metric)
-    if llm is None or settings is None:
-        raise ConfigError("the record of this run names no judge, though its metric is judge; start a new run")
-    return JudgeModel(judge=metric, llm=wrapped(llm), settings=settings, seed=run.manifest.seed)
+    def _enter(self, phase: str, engine: RunEngine) -> None:
+        self.setup.profile.enter(phase)
+        self.narrator.used(engine.totals)
 
 
 def _cut(plan: Forecast) -> str:
@@ -376,6 +488,11 @@ def _cut(plan: Forecast) -> str:
 def _announcement(plan: Forecast, spec: RunSpec, recipe: Recipe, task: Task) -> str:
     """What the run will do and cost, in one paragraph."""
     total = plan.total
+    if spec.evaluate_on:
+        return (
+            f"{len(task.rows_on(spec.evaluate_on))} rows ({spec.evaluate_on}); metric {task.metric.name}; "
+            f"prompt {task.placement}. Forecast: at most {total.calls} calls, about {total.tokens} tokens."
+        )
     return (
         f"{len(task.train)} train, {len(task.dev)} dev and {len(task.test)} test rows; metric {task.metric.name}"
         f"{'' if task.objective.name == 'mean' else f', objective {task.objective.name}'}; "

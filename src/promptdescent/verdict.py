@@ -1,10 +1,17 @@
-"""The verdict: starting and found prompt on the test rows, pairwise."""
+"""The verdict: starting and found prompt on the test rows, pairwise; and what is known of one prompt alone."""
 
 from __future__ import annotations
 
 from promptdescent.errors import RunFailed
-from promptdescent.records import Evaluation, Verdict
-from promptdescent.stats import PairedComparison, compare_by, compare_paired
+from promptdescent.records import Evaluation, PromptScore, ScoredRows, Verdict
+from promptdescent.stats import (
+    PairedComparison,
+    bootstrap_interval,
+    compare_by,
+    compare_paired,
+    paired_bootstrap_interval,
+    wilson_interval,
+)
 from promptdescent.tasks.objective import Objective, ScoredRow, scored_rows
 from promptdescent.tasks.splits import LEAST_TEST_ROWS
 from promptdescent.tasks.task import Task, commonest_answer_score
@@ -51,6 +58,36 @@ def compare(start: Evaluation, best: Evaluation, task: Task, *, seed: int) -> Ve
         objective=task.objective.name,
         start_outcomes=start.outcomes,
         best_outcomes=best.outcomes,
+    )
+
+
+def measure(evaluation: Evaluation, task: Task, on: ScoredRows, *, seed: int) -> PromptScore:
+    """What an evaluation of ``task.rows_on(on)`` says of a prompt. Raises :class:`RunFailed` if no row has a score."""
+    examples = task.rows_on(on)
+    rows = scored_rows(evaluation.outcomes, examples)
+    if not rows:
+        raise RunFailed(
+            f"none of the {len(examples)} rows has a score. The first failure: {evaluation.outcomes[0].error}"
+        )
+    scores = [row.score for row in rows]
+    if not task.objective.mean_over_rows:
+        method, interval = "bootstrap percentile", bootstrap_interval(rows, task.objective.combine, seed=seed)
+    elif {*scores} <= {0.0, 1.0}:
+        method, interval = "Wilson score", wilson_interval(scores.count(1.0), len(scores))
+    else:
+        method, interval = "BCa bootstrap", paired_bootstrap_interval(scores, seed=seed)  # paired with nothing
+    leaked = set(task.splits.leaked) if on == "test" else set()
+    return PromptScore(
+        on=on,
+        score=task.objective.combine(rows),
+        interval=(interval.low, interval.high),
+        interval_method=method,
+        rows=len(rows),
+        missing=len(examples) - len(rows),
+        leaked=sum(row.id in leaked for row in task.test),
+        commonest_answer_score=commonest_answer_score(task, examples),
+        objective=task.objective.name,
+        outcomes=evaluation.outcomes,
     )
 
 

@@ -41,8 +41,8 @@ class Traits:
     """Samples that it gives at most, whatever is asked for."""
     seconds: float = 0.0
     """How long a call takes."""
-    usage: bool = True
-    """Whether it counts tokens."""
+    usage: bool | Mapping[str, Any] = True
+    """Whether it counts tokens; or what it says instead."""
     answer: Callable[[Mapping[str, Any], int], str] | None = None
     """Text of the sample with this index, from the body; by default the prompt, with seed and index if it samples."""
 
@@ -138,8 +138,10 @@ def slow(seconds: float) -> Fault:
 
 
 @asynccontextmanager
-async def fake_server(*faults: Fault, traits: Traits | None = None) -> AsyncIterator[FakeServer]:
-    """A server on a free port of 127.0.0.1, until the block ends."""
+async def fake_server(
+    *faults: Fault, traits: Traits | None = None, other: Fault | None = None
+) -> AsyncIterator[FakeServer]:
+    """A server on a free port of 127.0.0.1, until the block ends; ``other`` answers ``/models`` without ``/v1``."""
     given = traits or Traits()
     script = list(faults)
     server = FakeServer(base_url="")
@@ -176,6 +178,8 @@ async def fake_server(*faults: Fault, traits: Traits | None = None) -> AsyncIter
 
     application = web.Application()
     application.router.add_get("/v1/models", models)
+    if other is not None:
+        application.router.add_get("/models", other)
     application.router.add_post("/v1/chat/completions", complete)
     application.router.add_post("/v1/completions", complete)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -211,7 +215,9 @@ def _completion(body: Mapping[str, Any], traits: Traits) -> web.StreamResponse:
     samples = min(body.get("n", 1), traits.most_samples or body.get("n", 1))
     texts = [(traits.answer or _echo)(body, index) for index in range(samples)]
     answer: dict[str, Any] = {"choices": [_choice(body, index, text) for index, text in enumerate(texts)]}
-    if traits.usage:
+    if isinstance(traits.usage, Mapping):
+        answer["usage"] = traits.usage
+    elif traits.usage:
         words = sum(len(text.split()) for text in texts)
         answer["usage"] = {"prompt_tokens": len(_prompt(body).split()), "completion_tokens": words}
     return web.json_response(answer)

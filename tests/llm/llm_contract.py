@@ -74,6 +74,10 @@ async def identity_is_stable(llm: LLM) -> None:
     assert before
 
 
+async def context_is_a_number_of_tokens_or_not_known(llm: LLM) -> None:
+    assert llm.context_tokens is None or llm.context_tokens > 0
+
+
 CHECKS: tuple[Callable[[LLM], Awaitable[None]], ...] = (
     replies_between_one_and_n,
     usage_is_one_call_with_tokens,
@@ -81,4 +85,5 @@ CHECKS: tuple[Callable[[LLM], Awaitable[None]], ...] = (
     same_request_gives_same_greedy_reply,
     safe_concurrently,
     identity_is_stable,
+    context_is_a_number_of_tokens_or_not_known,
 )

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import socket
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from aiohttp import web
 from fake_server import Traits, cuts, drops, failing, fake_server, rate_limited, says, sends, slow
 from llm_contract import CHECKS, chat, raw
 
 from promptdescent.errors import (
     ConfigError,
+    ConnectionLost,
     EndpointFailed,
     KeyRefused,
     MalformedReply,
     ModelNotFound,
+    NoConnection,
     ParameterRefused,
     PermanentError,
     RateLimited,
     RequestRefused,
+    TimedOut,
 )
+from promptdescent.llm import openai_compatible
 from promptdescent.llm.endpoint import Endpoint, proxy_for
 from promptdescent.llm.openai_compatible import OpenAICompatible
 from promptdescent.llm.redaction import redact
@@ -158,6 +166,41 @@ async def test_usage_is_estimated_where_the_server_counts_none() -> None:
         completion = await llm.complete(chat("12345", n=2))
         await llm.close()
     assert completion.usage == Usage(calls=1, tokens_in=2, tokens_out=2)
+    assert completion.inexact == "tells no usage"
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected", "inexact"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 3}, (7, 3), ""),
+        ({"prompt_tokens": 7, "completion_tokens": 4}, (7, 4), ""),
+        ({"prompt_tokens": 7, "completion_tokens": 5}, (7, 5), "takes no token limit"),
+        ({"prompt_tokens": 7}, (7, 1), "tells no usage"),
+        ({"prompt_tokens": 7, "completion_tokens": 0}, (7, 1), "tells no usage"),
+        ({"prompt_tokens": 0, "completion_tokens": 1}, (2, 1), "tells no usage"),
+        ({"prompt_tokens": -7, "completion_tokens": 1}, (2, 1), "tells no usage"),
+        ({"prompt_tokens": 7.5, "completion_tokens": "2"}, (2, 1), "tells no usage"),
+        ({"prompt_tokens": True, "completion_tokens": 10**30}, (2, 1), "tells no usage"),
+        ({"prompt_tokens": None, "completion_tokens": 9}, (2, 9), "tells no usage and takes no token limit"),
+    ],
+)
+async def test_usage_that_is_none(counts: dict[str, object], expected: tuple[int, int], inexact: str) -> None:
+    """The limit is 4 tokens, the question has 5 characters and the answer 4."""
+    async with fake_server(traits=Traits(usage=counts, answer=lambda body, index: "four")) as server:
+        llm = connect(server)
+        completion = await llm.complete(chat("12345", max_tokens=4))
+        await llm.close()
+    assert (completion.usage.tokens_in, completion.usage.tokens_out) == expected
+    assert completion.inexact == inexact
+
+
+async def test_the_limit_holds_for_each_sample() -> None:
+    counts = {"prompt_tokens": 7, "completion_tokens": 12}
+    async with fake_server(traits=Traits(usage=counts)) as server:
+        llm = connect(server)
+        assert (await llm.complete(chat("a", temperature=1, max_tokens=4, n=3))).inexact == ""
+        assert (await llm.complete(chat("a", temperature=1, max_tokens=4, n=2))).inexact == "takes no token limit"
+        await llm.close()
 
 
 # --- what an endpoint refuses ----------------------------------------------------------------------------------------
@@ -247,13 +290,27 @@ async def test_a_server_that_gives_fewer_samples_is_asked_for_one_from_then_on()
     assert "n" not in server.calls[-1].body
 
 
-async def test_it_gives_up_after_some_refusals() -> None:
+async def test_where_both_names_of_the_token_limit_are_refused_none_is_sent() -> None:
     async with fake_server(traits=Traits(refuses=("max_tokens", "max_completion_tokens"))) as server:
         llm = connect(server)
-        with pytest.raises(RequestRefused, match="nothing is sent without"):
-            await llm.complete(chat("a"))
+        first, second = [await llm.complete(chat("a")) for _ in range(2)]
         await llm.close()
-    assert len(server.calls) == 2
+    assert first.replies[0].text == "You said: a"
+    assert first.inexact == second.inexact == "takes no token limit"
+    assert [len({"max_tokens", "max_completion_tokens"} & set(call.body)) for call in server.calls] == [1, 1, 0, 0]
+
+
+async def test_an_endpoint_that_refuses_everything_is_not_asked_for_ever() -> None:
+    refusals = [
+        failing(400, message=f"Unsupported parameter: '{name}'", param=name)
+        for name in ("seed", "stop", "n", "max_tokens", "max_completion_tokens", "seed")
+    ]
+    async with fake_server(*refusals) as server:
+        llm = connect(server)
+        with pytest.raises(RequestRefused, match="Unsupported parameter: 'seed'"):
+            await llm.complete(replace(chat("a", temperature=0.5, n=2), stop=("x",)))
+        await llm.close()
+    assert len(server.calls) == 6
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
@@ -267,17 +324,23 @@ ERRORS = {
     "404 model": (failing(404, message="The model `x` does not exist"), ModelNotFound, "'fake'"),
     "404 path": (failing(404, message="Not Found"), RequestRefused, "/chat/completions.*--base-url"),
     "301": (failing(301, headers={"Location": "http://127.0.0.1:9/"}), RequestRefused, "moved"),
-    "408": (failing(408), EndpointFailed, "408"),
+    "408": (failing(408), TimedOut, "408.*gave up waiting"),
     "500": (failing(500), EndpointFailed, "500"),
     "503": (failing(503), EndpointFailed, "503"),
     "429 quota": (failing(429, code="insufficient_quota"), PermanentError, "no quota"),
-    "dropped": (drops, EndpointFailed, "no whole answer"),
-    "cut": (cuts, EndpointFailed, "no whole answer"),
+    "dropped": (drops, ConnectionLost, "no whole answer"),
+    "cut": (cuts, ConnectionLost, "no whole answer"),
+    "brackets without end": (sends("[" * 100_000), MalformedReply, "no choices"),
     "no JSON": (sends("not json"), MalformedReply, "not json"),
     "empty list": (sends('{"choices": []}'), MalformedReply, "no choices"),
     "no list": (sends('{"choices": {}}'), MalformedReply, "no choices"),
     "JSON list": (sends("[]"), MalformedReply, "no choices"),
     "no text": (sends('{"choices": [{"index": 0}]}'), MalformedReply, "without a text"),
+    "error in a choice": (
+        sends('{"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "lost {it}"}}]}'),
+        EndpointFailed,
+        "502 .lost {it}",
+    ),
     "error in an answer": (sends('{"error": {"code": 429, "message": "wait"}}'), RateLimited, "wait"),
     "HTML": (sends("<html>\n<b>Bad gateway</b>", status=502), EndpointFailed, "Bad gateway"),
 }
@@ -296,10 +359,37 @@ async def test_every_error_of_the_protocol(case: str) -> None:
         await llm.close()
 
 
-async def test_a_slow_answer_is_a_failure_of_the_endpoint() -> None:
+async def test_a_slow_answer_is_a_timeout() -> None:
     async with fake_server(slow(5)) as server:
         llm = connect(server, timeout=0.2)
-        with pytest.raises(EndpointFailed, match=r"within 0\.2 s"):
+        with pytest.raises(TimedOut, match=r"within 0\.2 s.*--timeout") as error:
+            await llm.complete(chat("a"))
+        await llm.close()
+    assert error.value.may_be_charged
+
+
+async def test_where_no_connection_comes_about_nothing_can_be_charged() -> None:
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))  # not listening
+        llm = OpenAICompatible("fake", base_url=f"http://127.0.0.1:{refusing.getsockname()[1]}/v1", environ={})
+        with pytest.raises(NoConnection, match="--base-url") as error:
+            await llm.complete(chat("a"))
+        await llm.close()
+    assert not error.value.may_be_charged
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full queue lets clients wait on Linux alone")
+async def test_waiting_for_a_connection_is_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_compatible, "CONNECT_TIMEOUT", 0.2)
+    with socket.socket() as busy, contextlib.ExitStack() as waiting:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        for _ in range(3):  # fill the queue, which nobody empties
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(busy.getsockname())
+        llm = OpenAICompatible("fake", base_url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1", environ={})
+        with pytest.raises(NoConnection, match="in time"):
             await llm.complete(chat("a"))
         await llm.close()
 
@@ -319,6 +409,15 @@ async def test_how_long_to_wait() -> None:
     assert waits[2] is not None
     assert math.isclose(waits[2], 100, abs_tol=5)
     assert waits[3:] == [None, None]
+
+
+async def test_a_server_that_is_down_may_say_for_how_long() -> None:
+    async with fake_server(failing(503, headers={"Retry-After": "3"})) as server:
+        llm = connect(server)
+        with pytest.raises(EndpointFailed) as error:
+            await llm.complete(chat("a"))
+        await llm.close()
+    assert error.value.retry_after == 3.0
 
 
 # --- prepare and identity --------------------------------------------------------------------------------------------
@@ -353,6 +452,54 @@ async def test_identity_follows_what_the_list_says_but_no_clock() -> None:
     assert first == await identity(created=2, root="a", permission=[{"created": 2}])
     assert first != await identity(created=1, root="b")
     assert await identity(meta={"n_params": 5}) != await identity(meta={"n_params": 6})
+
+
+@pytest.mark.parametrize(
+    ("entry", "tokens"),
+    [
+        ({}, None),
+        ({"max_model_len": 4096}, 4096),
+        ({"context_length": 8192, "top_provider": {"context_length": 1024}}, 8192),
+        ({"top_provider": {"context_length": 1024}}, 1024),
+        ({"context_window": 131072}, 131072),
+        ({"max_context_length": 32768}, 32768),
+        ({"max_context_length": 32768, "loaded_context_length": 4096}, 4096),
+        ({"meta": {"n_ctx_train": 8192}}, 8192),
+        ({"meta": {"n_ctx_train": 8192, "n_ctx": 512}}, 512),
+        ({"max_model_len": None, "context_window": "large", "context_length": True, "meta": {"n_ctx": 0}}, None),
+    ],
+)
+async def test_context_as_the_list_says(entry: dict[str, object], tokens: int | None) -> None:
+    async with fake_server(traits=Traits(models=({"id": "fake", **entry},))) as server:
+        llm = connect(server)
+        assert llm.context_tokens is None
+        await llm.prepare()
+        await llm.close()
+    assert llm.context_tokens == tokens
+
+
+def test_context_of_openais_own_models() -> None:
+    assert openai_compatible.context_in_price_list("gpt-4o-mini") == 128_000
+    assert openai_compatible.context_in_price_list("no-such-model") is None
+
+
+@pytest.mark.parametrize("elsewhere", [None, "nothing", "list"])
+async def test_an_address_without_its_version(elsewhere: str | None) -> None:
+    """The list is at ``/v1`` alone; in place of it there is a 404, an answer that is no list, or another list."""
+
+    async def other(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": "Unexpected endpoint"} if elsewhere == "nothing" else {"data": []})
+
+    async with fake_server(other=other if elsewhere else None) as server:
+        address = server.base_url.removesuffix("/v1")
+        llm = OpenAICompatible("fake", base_url=address, environ={})
+        if elsewhere == "list":
+            await llm.prepare()
+        else:
+            with pytest.raises(RequestRefused, match=f"give --base-url {server.base_url}$"):
+                await llm.prepare()
+        await llm.close()
+    assert server.calls == []
 
 
 async def test_where_nothing_listens_the_address_is_named() -> None:
@@ -442,6 +589,33 @@ async def test_keys_show_nowhere() -> None:
     assert "MY_KEY" in str(refused.value)
     for shown in (malformed.value, refused.value, refused_later.value, repr(llm), llm.identity, vars(llm)["_caller"]):
         assert token not in str(shown)
+
+
+@pytest.mark.parametrize("body", ["plain", "escaped"])
+async def test_a_reply_that_repeats_the_key_is_taken_without_it(body: str) -> None:
+    token = "plain-token/without+a-form"  # noqa: S105
+    text = "".join(f"\\u{ord(char):04x}" for char in token) if body == "escaped" else token
+    answer = f'{{"choices": [{{"message": {{"content": "It is {text}, and sk-or-not."}}}}]}}'
+    list_entry = {"id": "fake", "owned_by": token, "meta": {token: f"a {token}"}}
+    async with fake_server(sends(answer), traits=Traits(models=(list_entry,))) as server:
+        llm = connect(server, environ={"MY_KEY": token}, api_key_env="MY_KEY")
+        await llm.prepare()
+        completion = await llm.complete(chat("a"))
+        other = OpenAICompatible("fkae", base_url=server.base_url, environ={"K": "fake"}, api_key_env="K")
+        with pytest.raises(ModelNotFound, match="did you mean 'fake'"):
+            await other.prepare()
+        await other.close()
+        await llm.close()
+    assert completion.replies == (Reply(text="It is [hidden], and sk-or-not."),)
+    assert token not in llm.identity
+    assert "a [hidden]" in llm.identity
+
+
+async def test_a_word_given_for_a_key_stays_in_replies() -> None:
+    async with fake_server(says("none of them")) as server:
+        llm = connect(server, environ={"MY_KEY": "none"}, api_key_env="MY_KEY")
+        assert (await llm.complete(chat("a"))).replies[0].text == "none of them"
+        await llm.close()
 
 
 async def test_secrets_in_the_address_show_nowhere() -> None:

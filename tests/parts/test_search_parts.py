@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -152,16 +153,23 @@ def test_patience_counts_steps_without_a_better_prompt() -> None:
 
 
 def test_a_perfect_score_ends_the_search_where_there_is_one() -> None:
-    assert PerfectScore().reason(state(candidate("a", 1.0)), BRIEF) == "perfect dev score"
+    assert PerfectScore().reason(state(candidate("a", 1.0)), BRIEF) == "no candidate can still win: perfect dev score"
     assert PerfectScore().reason(state(candidate("a", 0.99)), BRIEF) == ""
     assert PerfectScore().reason(state(candidate("a", 3.0)), replace(BRIEF, perfect_score=None)) == ""
 
 
+def test_with_a_cost_of_length_only_a_perfect_prompt_of_one_word_ends_the_search() -> None:
+    costly = replace(BRIEF, perfect_score=None, shortest_perfect=1 - 0.01)
+    three_rows = math.fsum([1 - 0.01] * 3) / 3
+    assert "no prompt is shorter" in PerfectScore().reason(state(candidate("a", three_rows)), costly)
+    assert PerfectScore().reason(state(candidate("a", 1 - 0.02)), costly) == "", "a shorter one could still win"
+
+
 def test_a_target_score_ends_the_search_once_the_best_prompt_reaches_it() -> None:
     assert TargetScore(score=0.8).reason(state(candidate("a", 0.79)), BRIEF) == ""
-    assert TargetScore(score=0.8).reason(state(candidate("a", 0.8)), BRIEF) == "dev score 0.8 reached"
+    assert TargetScore(score=0.8).reason(state(candidate("a", 0.8)), BRIEF) == "target dev score 0.8 reached"
     worse_now = state(candidate("a", 0.2), best=candidate("b", 0.9))
-    assert TargetScore(score=0.8).reason(worse_now, BRIEF) == "dev score 0.8 reached", "the best one, not the current"
+    assert TargetScore(score=0.8).reason(worse_now, BRIEF) == "target dev score 0.8 reached", "the best one, not the current"
 
 
 # --- search: the steps of the paper's data sets ----------------------------------------------------------------------

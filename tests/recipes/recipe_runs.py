@@ -143,6 +143,7 @@ class Unreachable:
     """An optimizer model of which every call fails for good."""
 
     identity = "unreachable"
+    context_tokens = None
     refuses_temperature = False
 
     def __init__(self, error: Exception | None = None, *, serves_n: bool = True) -> None:

@@ -137,10 +137,10 @@ async def call(store: Store, ledger: RunLedger, key: str, role: Role, *, failure
     """One call that the run uses, after so many attempts that failed."""
     usage = Usage(calls=1, tokens_in=10, tokens_out=3)
     for _ in range(failures):
-        await ledger.fail(await ledger.begin(key, role), "server error")
+        number = await ledger.begin(key, role, bound=usage)
+        await ledger.fail(number, "it fell over", counter="server error", lost=False)
     reply = StoredReply(key=key, call=key, reply=Reply(text="yes"), usage=usage, created_at=store.clock())
-    await ledger.succeed(await ledger.begin(key, role), [reply])
-    await ledger.use(key, role, usage)
+    await ledger.succeed(await ledger.begin(key, role, bound=usage), [reply], first_use=True)
 
 
 def start_event() -> str:

@@ -9,9 +9,28 @@ from typing import Any
 import pytest
 from report_samples import BEST, START, manifest, open_store, write_run
 
+from promptdescent.report.numbers import dollars
 from promptdescent.report.record import Record, run_record
-from promptdescent.report.text import dollars, duration, one_line, printable, score_text, summary
+from promptdescent.report.text import duration, one_line, printable, score_text, summary
 from promptdescent.store.store import Store
+
+
+def _figures(low: float, high: float) -> dict[str, float]:
+    return {"low": low, "likely": high, "high": high}
+
+
+FORECAST: Record = {
+    "roles": {
+        "task": {"calls": _figures(2, 8), "used": {"calls": 3}},
+        "optimizer": {"calls": _figures(1, 1), "used": {"calls": 1}},
+    },
+    "total": {
+        "calls": _figures(3, 9),
+        "tokens": _figures(30, 900),
+        "money": _figures(0, 1.5),
+        "used": {"calls": 4, "tokens": 55, "money": 0.25},
+    },
+}
 
 
 @pytest.fixture
@@ -78,7 +97,38 @@ def test_money_where_the_price_is_known(store: Store) -> None:
 
 def test_a_price_that_is_not_known(store: Store) -> None:
     text = summary(record_of(store, run_manifest=manifest(task_model="my-model")))
-    assert "Money: the price of the models is not known." in text
+    assert "Money: the price of the task model is not known. A run can be told it with --task-price." in text
+    assert "US dollars" not in text
+
+
+def test_a_price_of_which_one_is_not_known(store: Store) -> None:
+    """The part that is known is said, and that it is a part."""
+    given = manifest(task_model="my-model", spec={"optimizer_price": "1000/1000", "optimizer_model": "another"})
+    text = summary(record_of(store, run_manifest=given))
+    assert "Money: 0.0130 US dollars paid for the optimizer model, by the prices as given; the price" in text
+    assert "of the task model is not known. A run can be told it with --task-price." in text
+    rows = [line for line in text.splitlines() if line.startswith("task model ")]
+    assert all(line.endswith("not known") for line in rows)
+    assert rows
+
+
+def test_what_lost_attempts_may_have_cost_is_said(store: Store) -> None:
+    given = manifest(task_model="my-model", spec={"task_price": "1000/1000"})
+    record = record_of(store, run_manifest=given)
+    assert "more for attempts" not in summary(record)
+    lost = {**record["money"], "task": {**record["money"]["task"], "lost": 0.5}}
+    assert "prices as given; at most 0.5000 more for attempts whose answers" in summary({**record, "money": lost})
+
+
+def test_the_forecast_stands_beside_the_use(store: Store) -> None:
+    run = write_run(store)
+    record = {**run_record(store, run), "forecast": FORECAST}
+    text = summary(record)
+    assert "Forecast: 3 to 9 calls, used 4; 30 to 900 tokens, used 55; 0.00 to 1.50 US dollars, used 0.2500." in text
+    assert "Forecast of calls by role: task model 2 to 8, used 3; optimizer model 1, used 1." in text
+    unknown = {**FORECAST, "total": {**FORECAST["total"], "money": None}}
+    assert "900 tokens, used 55.\n" in summary({**record, "forecast": unknown})
+    assert "Forecast" not in summary({**record, "forecast": None}), "a run of an older version has none"
 
 
 @pytest.mark.parametrize(

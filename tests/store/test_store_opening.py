@@ -37,7 +37,8 @@ def test_the_newest_migration_is_the_one_the_code_knows() -> None:
     config.set_main_option("path_separator", "os")
     scripts = ScriptDirectory.from_config(config)
     assert scripts.get_heads() == [HEAD]
-    assert [script.revision for script in scripts.walk_revisions()] == [HEAD]
+    revisions = [script.revision for script in scripts.walk_revisions("base", "heads")]
+    assert revisions == [f"{number:04}" for number in range(int(HEAD), 0, -1)]
 
 
 def test_importing_loads_no_database_and_reopening_no_alembic(place: str, open_store: OpenStore) -> None:
@@ -96,7 +97,8 @@ def test_a_newer_store_is_refused(place: str, open_store: OpenStore) -> None:
     with store.database._engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     store.close()
-    with pytest.raises(StoreError, match=rf"was written by a newer promptdescent \(schema 0099, known up to {HEAD}\)"):
+    said = rf"by a newer promptdescent \(schema 0099, known up to {HEAD}\): upgrade promptdescent"
+    with pytest.raises(StoreError, match=said):
         open_store()
 
 

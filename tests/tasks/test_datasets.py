@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from promptdescent.errors import ConfigError, DataError
-from promptdescent.tasks.datasets import DataSource, Row, load_splits, read_rows, to_examples
+from promptdescent.tasks.datasets import DataSource, load_splits, to_examples
+from promptdescent.tasks.files import Row, read_rows
 from promptdescent.tasks.splits import SplitSizes
 
 
@@ -54,7 +55,7 @@ def test_csv_field_longer_than_the_csv_modules_own_limit(tmp_path: Path) -> None
     ("content", "message"),
     [
         ("text,label,text\na,b,c\n", "more than once"),
-        ("text,label\na,b\nonly one\n", "line 3: 1 fields, but the header has 2 columns"),
+        ("text,label\na,b\nonly one\n", "line 3: 1 field, but the header has 2 columns"),
         ("text,label\na,b,c\n", "line 2: 3 fields"),
         ('text,label\na,b\n"never closed,b\nc,d\n', "begins at line 3: not readable as CSV"),
         ("text,label\n", "has no rows"),
@@ -138,7 +139,7 @@ def test_json_list_or_object_that_holds_one(tmp_path: Path, content: object) -> 
         ("rows.jsonl", "", "is empty"),
         ("rows.json", '[{"a": ' + "9" * 5000 + "}]", "not readable as JSON"),
         ("rows.json", "[" * 200_000, "not readable as JSON"),
-        ("rows.xlsx", "PK", r"suffix '\.xlsx' is not known; use one of \.csv, \.jsonl, \.json"),
+        ("rows.xlsx", "PK", r"suffix '\.xlsx' is not known; use one of \.csv, \.tsv, \.tab, \.jsonl, \.json, \.parquet"),
     ],
 )
 def test_json_faults_are_named_with_file_and_place(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -156,7 +157,7 @@ def test_missing_file(tmp_path: Path, name: str) -> None:
 
 def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="this is a folder"):
         read_rows(tmp_path / "rows.csv")
 
 

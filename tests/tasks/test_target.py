@@ -59,6 +59,7 @@ class Recorder:
     """A model that keeps what it was sent."""
 
     identity = "recorder"
+    context_tokens = None
     serves_n = True
     refuses_temperature = False
 

@@ -198,11 +198,12 @@ def test_the_fingerprint_tells_objectives_judges_and_lengths_apart() -> None:
 
 def test_with_a_cost_of_length_no_score_is_perfect_and_the_optimizer_is_told() -> None:
     brief = build_task(splits(), prompt="Sort it.", length_cost=0.002).brief
-    assert brief.perfect_score is None
+    assert (brief.perfect_score, brief.reachable_score) == (None, 1 - 0.002)
     assert brief.mean_over_rows
     assert brief.scoring.endswith("Each word of the prompt takes 0.2 points off the score.")
     assert "points" not in build_task(splits(), prompt="Sort it.").brief.scoring
     own = build_task(splits(), prompt="Sort it.", metric=ConstantMetric(), length_cost=0.002).brief
+    assert own.reachable_score is None
     assert own.scoring == "Whatever it is. Each word of the prompt takes 0.002 off the score."
 
 

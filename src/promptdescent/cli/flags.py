@@ -153,10 +153,11 @@ Settings = dict[str, Any]
 """Fields of RunSpec that were given."""
 
 
-def takes_settings(names: Iterable[str]) -> Callable[[Command], Command]:
+def takes_settings(names: Iterable[str], *, default: str | None = None) -> Callable[[Command], Command]:
     """Give a command that ends in ``**settings`` a flag per field of RunSpec named, before its keyword-only ones.
 
-    A flag that is not given is None, so that it does not override a task file.
+    A flag that is not given is None, so that it does not override a task file. ``default`` is what is said of all
+    defaults where they are not the fields' own.
     """
 
     def decorate(command: Command) -> Command:
@@ -164,7 +165,7 @@ def takes_settings(names: Iterable[str]) -> Callable[[Command], Command]:
         own = list(signature.parameters.values())[:-1]
         first = [one for one in own if one.kind is not inspect.Parameter.KEYWORD_ONLY]
         last = [one for one in own if one.kind is inspect.Parameter.KEYWORD_ONLY]
-        every = [*first, *(_parameter(name) for name in names), *last]
+        every = [*first, *(_parameter(name, default) for name in names), *last]
         command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
         command.__annotations__ = {one.name: one.annotation for one in every}
         return command
@@ -177,7 +178,7 @@ def given(settings: Settings) -> Settings:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _parameter(name: str) -> inspect.Parameter:
+def _parameter(name: str, default: str | None) -> inspect.Parameter:
     """A field of RunSpec as a keyword parameter whose default is None."""
     said = FLAGS[name]
     kind = str if name == "recipe" else get_type_hints(RunSpec)[name]  # a mixture is given as a file
@@ -186,7 +187,7 @@ def _parameter(name: str) -> inspect.Parameter:
         help=said.help,
         metavar=said.metavar,
         rich_help_panel=said.panel,
-        show_default=said.default or _default(name),
+        show_default=default or said.default or _default(name),
     )
     optional = list[str] | None if kind == tuple[str, ...] else kind | None
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[optional, option])

@@ -1,4 +1,4 @@
-"""The commands ``demo``, ``optimize``, ``resume``, ``show`` and ``recipes``, and the program's entry point."""
+"""The commands that run, resume and show, those of other modules by name, and the program's entry point."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ import typer
 
 from promptdescent import __version__, runner
 from promptdescent.cli import output
+from promptdescent.cli.evaluate import evaluate
+from promptdescent.cli.export import export
 from promptdescent.cli.flags import FLAGS, RUN, Settings, given, takes_settings
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.recipe_text import all_recipes, difference, one_recipe, recipe_called
+from promptdescent.cli.rerun import rerun
 from promptdescent.cli.running import Place, agreed, carry_out, opened_store
+from promptdescent.cli.runs import runs
 from promptdescent.cli.study import study
-from promptdescent.config import TASK_FILE_SUFFIXES, RunSpec, load_task_file
+from promptdescent.config import CHANGEABLE, TASK_FILE_SUFFIXES, RunSpec, load_task_file
 from promptdescent.errors import ConfigError, PromptDescentError
+from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import as_text, canonical, run_record
-from promptdescent.report.text import summary
+from promptdescent.report.text import printable, summary
 from promptdescent.tasks.demo import demo_settings
 
 app = typer.Typer(
@@ -37,6 +42,20 @@ YesFlag = Annotated[
 ]
 GainFlag = Annotated[
     bool, typer.Option("--require-gain", help="Exit with 4 if no gain was shown.", rich_help_panel=RUN)
+]
+DryRunFlag = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say what a run would do and cost: nothing is sent or recorded.", rich_help_panel=RUN
+    ),
+]
+RecordedFlag = Annotated[
+    bool,
+    typer.Option(
+        "--recorded",
+        help="Go on with the rows, prompt, rubric and recipe on record, whatever their files say by now.",
+        rich_help_panel=RUN,
+    ),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Beginning of a run's id, or latest.")]
@@ -73,22 +92,37 @@ def optimize(
     *,
     store: StoreFlag = DEFAULT_STORE,
     yes: YesFlag = False,
+    dry_run: DryRunFlag = False,
     require_gain: GainFlag = False,
     quiet: QuietFlag = False,
     **settings: object,
 ) -> None:
     """Find a better prompt for your own rows, and say whether the gain is real."""
+    if dry_run:
+        _foretell(_spec(data, given(settings)))
+        return
     _start(_spec(data, given(settings)), Place(store=store, quiet=quiet, require_gain=require_gain), yes=yes)
 
 
 @app.command()
+@takes_settings(CHANGEABLE, default="as recorded")
 def resume(
-    run: RunArgument, store: StoreFlag = DEFAULT_STORE, require_gain: GainFlag = False, quiet: QuietFlag = False
+    run: RunArgument,
+    *,
+    recorded: RecordedFlag = False,
+    store: StoreFlag = DEFAULT_STORE,
+    require_gain: GainFlag = False,
+    quiet: QuietFlag = False,
+    **settings: object,
 ) -> None:
     """Go on with a run that was interrupted, failed or killed."""
     place = Place(store=store, quiet=quiet, require_gain=require_gain)
     code = carry_out(
-        lambda opened, watcher: runner.resume(run, store=opened, observers=[watcher]), place, must_exist=True
+        lambda opened, watcher: runner.resume(
+            run, store=opened(), observers=[watcher], settings=given(settings), recorded=recorded
+        ),
+        place,
+        must_exist=True,
     )
     raise SystemExit(code)
 
@@ -132,13 +166,16 @@ def recipes(
         output.result(one_recipe(*wanted, as_json=as_json) if wanted else all_recipes(as_json=as_json))
 
 
+app.command()(evaluate)
+app.command()(export)
+app.command()(rerun)
+app.command()(runs)
 app.command()(study)
 
 
 def main() -> None:
     """Run the command line. Exits with an :class:`ExitCode`."""
     output.tolerate_any_encoding()
-    logging.getLogger("stamina").propagate = False  # a retry is counted in the record, and no news in a terminal
     try:
         app()
     except PromptDescentError as error:  # from before a run was at work: nothing was paid for
@@ -153,6 +190,15 @@ def _spec(data: str | None, flags: Settings) -> RunSpec:
     if Path(data).suffix.lower() in TASK_FILE_SUFFIXES:
         return load_task_file(Path(data)).with_settings(flags)
     return RunSpec().with_settings({"data": data, **flags})
+
+
+def _foretell(spec: RunSpec) -> None:
+    """Print what a run would do and cost."""
+    would = runner.dry_run(spec)
+    for note in would.notes:
+        output.message(note)
+    output.result(printable(forecast_text(would.plan.as_data())))
+    output.message("This was a dry run: nothing was sent and nothing was recorded.")
 
 
 def _start(spec: RunSpec, place: Place, *, yes: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import TextIO
 
@@ -29,6 +31,11 @@ def result(text: str) -> None:
     _write(sys.stdout, text)
 
 
+def exactly(text: str) -> None:
+    """Write a text as it is, in UTF-8 and without a line end of ours, for a pipe or a file."""
+    _write_bytes(sys.stdout, text.encode())
+
+
 def message(text: str) -> None:
     """Write a line for the user, with nothing in it that could act on a terminal."""
     _write(sys.stderr, printable(text))
@@ -48,8 +55,21 @@ def tolerate_any_encoding() -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    try:
+    with _unless_nobody_reads(stream):
         print(text, file=stream, flush=True)
+
+
+def _write_bytes(stream: TextIO, data: bytes) -> None:
+    with _unless_nobody_reads(stream):
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+
+@contextlib.contextmanager
+def _unless_nobody_reads(stream: TextIO) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         # What is still in the buffer would fail again when the interpreter flushes it at its end.
         nowhere = os.open(os.devnull, os.O_WRONLY)

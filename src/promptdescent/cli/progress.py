@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from promptdescent.cli import output
 from promptdescent.records import Progress, StepRecord
-from promptdescent.report.text import dollars, duration, printable, score_text
+from promptdescent.report.numbers import dollars
+from promptdescent.report.text import duration, printable, score_text
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -14,6 +14,7 @@ from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.registry import SLOTS, in_short
 from promptdescent.plugins import plugin_names
 from promptdescent.recipes import ALIASES, RECIPES, mixture, recipe_function, recipe_named
+from promptdescent.report.columns import columns
 from promptdescent.report.text import printable
 
 LISTED = {
@@ -92,26 +93,4 @@ def _json(value: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as wide as the terminal, its cells wrapped; elsewhere a line per row, with columns that line up."""
-    if sys.stdout.isatty():
-        return _in_terminal(head, rows)
-    head, rows = [printable(cell) for cell in head], [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    )
-
-
-def _in_terminal(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    columns = [Column(Text(cell), overflow="fold", no_wrap=cell == head[0]) for cell in head]
-    table = Table(*columns, box=None, pad_edge=False, show_edge=False)
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console()
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get().rstrip("\n")
+    return columns(head, rows, terminal=sys.stdout.isatty())

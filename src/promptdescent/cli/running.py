@@ -14,15 +14,20 @@ from typing import Any, TypeAlias
 from promptdescent.cli import output
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.progress import Reporter, reporter
-from promptdescent.errors import PermanentError, PromptDescentError, StoreError
+from promptdescent.errors import PermanentError, PromptDescentError, StoreError, UnseenRequest
+from promptdescent.prices import total_of
 from promptdescent.records import Progress, Role, Usage
-from promptdescent.report.cost import PricedModel, charge, priced_models, total_of
-from promptdescent.report.record import run_record
+from promptdescent.report.cost import PricedModel, charge, priced_models
+from promptdescent.report.record import Record, run_record
 from promptdescent.report.text import summary
-from promptdescent.runner import RunResult
+from promptdescent.runner import EvaluationResult, RunResult
+from promptdescent.store.late import LateStore
 from promptdescent.store.store import Store
 
-Work: TypeAlias = Callable[[Store, Reporter], Coroutine[Any, Any, RunResult]]
+Ended: TypeAlias = RunResult | EvaluationResult
+
+
+Work: TypeAlias = Callable[[LateStore, Reporter], Coroutine[Any, Any, Ended]]
 """Starts or resumes a run."""
 
 
@@ -38,18 +43,23 @@ class Place:
 @contextlib.contextmanager
 def opened_store(where: str, *, must_exist: bool) -> Iterator[Store]:
     """The store in a folder or at a database address. Raises :class:`StoreError`."""
+    with _late_store(where, must_exist=must_exist) as store:
+        yield store()
+
+
+def _late_store(where: str, *, must_exist: bool) -> LateStore:
     if must_exist and "://" not in where and not Path(where).is_dir():
         raise StoreError(f"there is no store in {where}: name the folder of your runs with --store")
-    store = Store.open(where)
-    try:
-        yield store
-    finally:
-        store.close()
+    return LateStore(where)
 
 
-def carry_out(work: Work, place: Place, *, must_exist: bool = False) -> ExitCode:
-    """Do the work, print the run's summary, and return the exit code. Raises errors from before the run was at work."""
-    with opened_store(place.store, must_exist=must_exist) as store:
+def carry_out(
+    work: Work, place: Place, *, must_exist: bool = False, shown: Callable[[Record], str] = summary
+) -> ExitCode:
+    """Do the work, print what is ``shown`` of the run, and return the exit code. Raises errors from before the run was
+    at work.
+    """
+    with _late_store(place.store, must_exist=must_exist) as store:
         watcher = reporter(quiet=place.quiet, price=PaidMoney(store))
         try:
             with watcher:
@@ -60,14 +70,14 @@ def carry_out(work: Work, place: Place, *, must_exist: bool = False) -> ExitCode
             if watcher.last is None:
                 raise
             return _failed(store, watcher.last, error)
-        output.result(summary(run_record(store, outcome.run)))
-        if place.require_gain and not outcome.verdict.gain_shown:
+        output.result(shown(run_record(store(), outcome.run)))
+        if place.require_gain and isinstance(outcome, RunResult) and not outcome.verdict.gain_shown:
             output.error("no gain was shown (--require-gain)")
             return ExitCode.NO_GAIN
         return ExitCode.DONE
 
 
-async def _stoppable(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+async def _stoppable(work: Coroutine[Any, Any, Ended]) -> Ended:
     """The work; SIGTERM cancels it as Ctrl-C does, so that the run is recorded as interrupted."""
     task = asyncio.current_task()
     if task is not None:
@@ -75,27 +85,28 @@ async def _stoppable(work: Coroutine[Any, Any, RunResult]) -> RunResult:
     return await work
 
 
-def _interrupted(store: Store, last: Progress | None) -> ExitCode:
+def _interrupted(store: LateStore, last: Progress | None) -> ExitCode:
     if last is None:
         output.error("interrupted before the run began; nothing was paid for")
     else:
-        output.result(summary(run_record(store, last.run)))
+        output.result(summary(run_record(store(), last.run)))
     return ExitCode.INTERRUPTED
 
 
-def _failed(store: Store, last: Progress, error: PromptDescentError) -> ExitCode:
+def _failed(store: LateStore, last: Progress, error: PromptDescentError) -> ExitCode:
     """The run is recorded as failed. A key or model that is refused before any reply came is bad input."""
     nothing_came = last.used.calls == 0
     if not nothing_came:
-        output.result(summary(run_record(store, last.run)))
+        output.result(summary(run_record(store(), last.run)))
     output.error(str(error))
-    return ExitCode.INPUT if nothing_came and isinstance(error, PermanentError) else ExitCode.FAILED
+    bad_input = isinstance(error, PermanentError) and not isinstance(error, UnseenRequest)
+    return ExitCode.INPUT if nothing_came and bad_input else ExitCode.FAILED
 
 
 class PaidMoney:
     """US dollars that a run has paid so far, by the models in its record."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LateStore) -> None:
         self._store = store
         self._models: dict[Role, PricedModel] = {}
         self._at = 0.0
@@ -103,8 +114,8 @@ class PaidMoney:
     def __call__(self, progress: Progress) -> float | None:
         """None if a price is not known."""
         if not self._models:
-            self._models = priced_models(self._store.manifest(progress.run))
-            self._at = self._store.clock()
+            self._models = priced_models(self._store().manifest(progress.run))
+            self._at = self._store().clock()
         return total_of([charge(model, progress.paid[role], at=self._at) for role, model in self._models.items()])
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from promptdescent.llm.choose import SIMULATED
 from promptdescent.llm.simulated import SimulatedTask, simulated
 from promptdescent.records import OptimizerState, Prompt, RunManifest, StepRecord, Verdict, from_json
-from promptdescent.report.record import seconds_at_work
 from promptdescent.report.study.record import CurvePoint, Status, StudyRun
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Event, RunRow, Store
+from promptdescent.store.working_time import seconds_at_work
 from promptdescent.text import fill, placeholders
 
 

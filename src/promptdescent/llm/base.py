@@ -10,6 +10,8 @@ from typing import Protocol
 from promptdescent.records import Message, Reply, Role, Usage
 from promptdescent.text import fingerprint
 
+NOTHING = Usage()
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draw:
@@ -149,40 +151,59 @@ class StoredReply:
     """Unix time, seconds."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What the store knows of a request."""
+
+    replies: Mapping[str, StoredReply]
+    """By cache key: those that may be reused."""
+    used: Collection[str]
+    """Which of the calls that brought them, or of the call asked about, the run has used before."""
+
+
 class ReplyStore(Protocol):
     """Replies by cache key."""
 
-    async def find(self, keys: Sequence[str]) -> Mapping[str, StoredReply]:
-        """Those of the keys that are known and may be reused."""
+    async def find(self, call: str, keys: Sequence[str]) -> Known:
+        """What is known of the call that would bring the replies to ``keys``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
-    """Both counters of one role."""
+    """The counters of one role."""
 
-    used: Usage
+    used: Usage = NOTHING
     """Each distinct call of the run once, as if the cache had been empty at its start."""
-    paid: Usage
-    """Every attempt sent."""
+    paid: Usage = NOTHING
+    """Every attempt sent, with the tokens that are known."""
+    lost: Usage = NOTHING
+    """The attempts among them whose answer never came, though the endpoint may have charged for it; with the most
+    tokens that they can have had, which are not in ``paid``.
+    """
 
 
 class Ledger(Protocol):
     """One run's account of its calls. Each method returns when its entry is committed."""
 
-    async def begin(self, call: str, role: Role) -> int:
-        """Record that an attempt at ``call`` is about to be sent; return the attempt's number."""
+    async def begin(self, call: str, role: Role, *, bound: Usage) -> int:
+        """Record that an attempt at ``call`` is about to be sent, which has at most the tokens of ``bound``; return the
+        attempt's number.
+        """
 
-    async def succeed(self, attempt: int, replies: Sequence[StoredReply]) -> None:
-        """Record the replies that the attempt brought. ``replies`` is never empty."""
+    async def succeed(self, attempt: int, replies: Sequence[StoredReply], *, first_use: bool) -> None:
+        """Record the replies that the attempt brought, and that the run uses them. ``replies`` is never empty.
 
-    async def fail(self, attempt: int, error: str) -> None:
-        """Record that the attempt failed. ``error`` holds no secret."""
+        ``first_use``: the run has not used this call before.
+        """
+
+    async def fail(self, attempt: int, error: str, *, counter: str, lost: bool, usage: Usage = NOTHING) -> None:
+        """Record that the attempt failed. ``error`` holds no secret; ``counter`` is the kind of failure.
+
+        ``lost``: it may have been charged all the same. ``usage``: the tokens of an answer that came and is of no use.
+        """
 
     async def use(self, call: str, role: Role, usage: Usage) -> None:
-        """Record that the run used the replies of ``call``; counted once however often it is said."""
-
-    def used_calls(self) -> Collection[str]:
-        """The calls that :meth:`use` was told of, from the run's first start on."""
+        """Record that the run used replies of ``call`` that were in the store, for the first time."""
 
     def totals(self) -> Mapping[Role, Totals]:
         """What is committed so far, from the run's first start on."""

@@ -7,11 +7,34 @@ that brought them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
-from promptdescent.errors import ParameterRefused
-from promptdescent.llm.base import LLM, Completion, Ledger, ReplyStore, Request, StoredReply
-from promptdescent.llm.limits import Budget, call_of, key_of
+from promptdescent.errors import BudgetExhausted, ParameterRefused
+from promptdescent.llm.base import Completion, Known, ReplyStore, Request, StoredReply
+from promptdescent.llm.budget import NOTHING, Amount
+from promptdescent.llm.limits import Call, Engine, LimitedLLM, key_of
 from promptdescent.records import Role
+
+_REMEMBERED = 4096
+"""Calls used a moment ago that are remembered here: more than can be looked up at the same time."""
+
+
+class CallsAtHand:
+    """The calls that a run has in flight, and those that it used a moment ago. Share one between its models."""
+
+    def __init__(self) -> None:
+        self.in_flight: dict[str, asyncio.Future[Completion]] = {}
+        self._used: dict[str, None] = {}
+
+    def used(self, call: str) -> bool:
+        """Whether the call was used a moment ago."""
+        return call in self._used
+
+    def note_use(self, call: str) -> None:
+        """The call is used now."""
+        self._used[call] = None
+        if len(self._used) > _REMEMBERED:
+            del self._used[next(iter(self._used))]
 
 
 class CachedLLM:
@@ -20,12 +43,11 @@ class CachedLLM:
     Equal requests that are in flight at the same time are sent once.
     """
 
-    def __init__(self, inner: LLM, *, replies: ReplyStore, ledger: Ledger, budget: Budget) -> None:
+    def __init__(self, inner: LimitedLLM, *, replies: ReplyStore, engine: Engine, at_hand: CallsAtHand) -> None:
         self._inner = inner
         self._replies = replies
-        self._ledger = ledger
-        self._budget = budget
-        self._in_flight: dict[str, asyncio.Future[Completion]] = {}
+        self._engine = engine
+        self._at_hand = at_hand
 
     @property
     def identity(self) -> str:
@@ -39,6 +61,10 @@ class CachedLLM:
     def refuses_temperature(self) -> bool:
         return self._inner.refuses_temperature
 
+    @property
+    def context_tokens(self) -> int | None:
+        return self._inner.context_tokens
+
     async def prepare(self) -> None:
         await self._inner.prepare()
 
@@ -49,14 +75,14 @@ class CachedLLM:
         """The replies known for the first samples of the request, or else those of one call. Raises what the inner
         model raises.
         """
-        call = call_of(request, self._inner)
-        waiting = self._in_flight.get(call)
+        call = Call.of(request, self._inner)
+        in_flight = self._at_hand.in_flight
+        waiting = in_flight.get(call.id)
         if waiting is not None:
             return await asyncio.shield(waiting)
-        answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._in_flight[call] = answer
+        answer = in_flight[call.id] = asyncio.get_running_loop().create_future()
         try:
-            completion = await self._complete(request, call)
+            completion = await self._complete(call)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 answer.cancel()
@@ -68,39 +94,66 @@ class CachedLLM:
             answer.set_result(completion)
             return completion
         finally:
-            del self._in_flight[call]
+            del in_flight[call.id]
 
-    async def _complete(self, request: Request, call: str) -> Completion:
-        self._budget.claim(call)  # before the first await, so that a cap is reserved in request order
-        known = await self._find(request)
-        if known:
-            await self._use_known(request.role, call, known[0])
-            return Completion(replies=tuple(stored.reply for stored in known), usage=known[0].usage)
+    async def _complete(self, call: Call) -> Completion:
+        engine, role = self._engine, call.request.role
+        engine.budget.check_time()
+        keys = self._keys(call)
+        at_most = engine.budget.amount(role, call.bound)
         try:
-            completion = await self._inner.complete(request)
+            await engine.budget.used.set_aside(at_most)  # before any other await, so that a cap cuts in request order
+        except BudgetExhausted:
+            known = await self._replies.find(call.id, keys)
+            found = _brought_together(keys, known.replies)
+            if found and self._was_used(found[0].call, known):
+                return _completion(found)  # there is always room for what the run has used before
+            raise
+        spent = NOTHING
+        try:
+            known = await self._replies.find(call.id, keys)
+            if found := _brought_together(keys, known.replies):
+                spent = await self._use(found[0], role, known)
+                return _completion(found)
+            first_use = not self._was_used(call.id, known)
+            completion = await self._inner.send(call, first_use=first_use)
+            if first_use:
+                self._at_hand.note_use(call.id)
+                spent = engine.budget.amount(role, completion.usage)
+            return completion
         except ParameterRefused as error:
             if error.parameter != "temperature":
                 raise
-            # The endpoint samples at a temperature of its own, so from now on the draw is part of the key.
-            self._budget.disclaim(call)
-            return await self._complete(request, call_of(request, self._inner))
-        self._budget.count(call, completion.usage)
-        await self._ledger.use(call, request.role, completion.usage)
-        return completion
+        finally:
+            engine.budget.used.settle(at_most, spent)
+        # The endpoint samples at a temperature of its own, so from now on the draw is part of the key.
+        return await self._complete(Call.of(call.request, self._inner))
 
-    async def _find(self, request: Request) -> list[StoredReply]:
-        """Stored replies for the first samples of the request, as far as one call brought them."""
-        keys = [key_of(request.at(offset), self._inner) for offset in range(request.n)]
-        found = await self._replies.find(keys)
-        known: list[StoredReply] = []
-        for key in keys:
-            if key not in found or (known and found[key].call != known[0].call):
-                break
-            known.append(found[key])
-        return known
+    def _keys(self, call: Call) -> list[str]:
+        """The cache keys of the call's samples."""
+        return [call.key, *(key_of(call.request.at(offset), self._inner) for offset in range(1, call.request.n))]
 
-    async def _use_known(self, role: Role, call: str, known: StoredReply) -> None:
-        if known.call != call:
-            self._budget.disclaim(call)
-        self._budget.count(known.call, known.usage)
-        await self._ledger.use(known.call, role, known.usage)
+    async def _use(self, stored: StoredReply, role: Role, known: Known) -> Amount:
+        """Count the call that brought a stored reply, once; return what it adds to what the run used."""
+        if self._was_used(stored.call, known):
+            return NOTHING
+        self._at_hand.note_use(stored.call)
+        await self._engine.ledger.use(stored.call, role, stored.usage)
+        return self._engine.budget.amount(role, stored.usage)
+
+    def _was_used(self, call: str, known: Known) -> bool:
+        return call in known.used or self._at_hand.used(call)
+
+
+def _completion(found: Sequence[StoredReply]) -> Completion:
+    return Completion(replies=tuple(stored.reply for stored in found), usage=found[0].usage)
+
+
+def _brought_together(keys: Sequence[str], replies: Mapping[str, StoredReply]) -> list[StoredReply]:
+    """Stored replies for the first of the keys, as far as one call brought them."""
+    known: list[StoredReply] = []
+    for key in keys:
+        if key not in replies or (known and replies[key].call != known[0].call):
+            break
+        known.append(replies[key])
+    return known

@@ -25,10 +25,12 @@ def open_model(
     role: Role,
     base_url: str | None,
     api_key_env: str | None,
+    timeout: float,
     rows: Sequence[Example],
     labels: Sequence[str],
 ) -> LLM:
     """The model ``name``; ``rows`` and ``labels`` are for simulated task models, which must know the right answers.
+    ``timeout``: seconds that one call of an endpoint may take.
 
     Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used, and
     :class:`KeyRefused` for a key that is missing.
@@ -43,7 +45,8 @@ def open_model(
         return LocalLLM(name.removeprefix(LOCAL))
     if name.startswith(SIMULATED):
         return simulated(name.removeprefix(SIMULATED), role=role, rows=rows, labels=labels)
-    model = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=f"--{role}-api-key-env")
+    key_flag = f"--{role}-api-key-env"
+    model = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=key_flag, timeout=timeout)
     model.check_key()
     return model
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 from promptdescent.errors import ConfigError, KeyRefused
 from promptdescent.llm.redaction import redact
@@ -15,6 +17,9 @@ OPENAI_HOST = "api.openai.com"
 OPENAI_KEY = "OPENAI_API_KEY"
 
 _HTTP = ("http", "https")
+
+_SECRET_NAME = re.compile(r"(?i)key|token|secret|sig|pass|auth|code")
+"""Of a parameter of an address whose value is a secret."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,9 +70,24 @@ class Endpoint:
             host=place,
             is_openai=parts.scheme == "https" and host == OPENAI_HOST and port in (None, 443),
             is_loopback=is_loopback(host),
-            secrets=tuple(unquote(part) for part in (parts.password, parts.query) if part),
+            secrets=_secrets_of(parts),
             _base_url=given,
         )
+
+
+def _secrets_of(parts: SplitResult) -> tuple[str, ...]:
+    """What an address holds that nobody should read: the password, also as it is sent, and the query."""
+    secrets = []
+    if parts.password:
+        password = unquote(parts.password)
+        sent = f"{unquote(parts.username or '')}:{password}"
+        secrets += [password, base64.b64encode(sent.encode()).decode()]
+    if parts.query:
+        secrets += [
+            unquote(parts.query),
+            *(value for name, value in parse_qsl(parts.query) if _SECRET_NAME.search(name)),
+        ]
+    return tuple(dict.fromkeys(secrets))
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from promptdescent.errors import EndpointFailed, ModelError, PermanentError
 from promptdescent.llm.base import Completion, Request
-from promptdescent.llm.limits import estimate_tokens
+from promptdescent.llm.budget import estimate_tokens
 from promptdescent.llm.redaction import redact
 from promptdescent.llm.thoughts import read_reply
 from promptdescent.records import Reply, Usage
@@ -28,6 +28,7 @@ class FunctionLLM:
     replies then serve later runs too. Without one they serve only the run that paid for them, which may be resumed.
     """
 
+    context_tokens = None
     refuses_temperature = False
     serves_n = False
 

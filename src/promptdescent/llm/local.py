@@ -77,6 +77,10 @@ class LocalLLM:
         return f"LocalLLM({self.name.removeprefix('local:')!r})"
 
     @property
+    def context_tokens(self) -> int | None:
+        return self._context
+
+    @property
     def identity(self) -> str:
         """SHA-256 of the file and what else decides a reply. Known after :meth:`prepare`."""
         if self._identity is None:

@@ -20,10 +20,11 @@ from promptdescent.errors import (
     PermanentError,
     RateLimited,
     RequestRefused,
+    TimedOut,
 )
 from promptdescent.llm.base import Completion, Request
-from promptdescent.llm.limits import estimate_tokens
-from promptdescent.llm.redaction import redact
+from promptdescent.llm.budget import estimate_tokens
+from promptdescent.llm.redaction import redact, spellings, without
 from promptdescent.llm.thoughts import read_reply
 from promptdescent.records import Finish, Usage
 
@@ -54,6 +55,21 @@ _IDENTIFYING = (
 
 _SCALAR = (str, int, float)
 
+_CONTEXT = (
+    "loaded_context_length",  # LM Studio, of a loaded model
+    "max_model_len",  # vLLM
+    "context_length",  # OpenRouter
+    "context_window",
+    "max_context_length",
+)
+"""What model lists call the most tokens that a call may have, read and written."""
+
+MOST_COUNTED = 2**40
+"""Tokens; an endpoint that counts more for one call does not count."""
+
+NO_USAGE = "tells no usage"
+NO_LIMIT = "takes no token limit"
+
 _THOUGHTS = ("thinking", "reasoning", "text")
 """Where a part of a message that is reasoning holds its text."""
 
@@ -63,6 +79,35 @@ _UNSUPPORTED = re.compile(
 )
 _LONGEST_QUOTE = 400
 """Characters of an endpoint's own words in a message."""
+
+_LONGEST_READ = 2000
+"""Characters of them that are searched for what they mean."""
+
+# What endpoints say, in lower case, their codes first. The status alone often does not tell: a gateway may answer 400
+# to a wrong key, 403 to a filtered request, and 429 to an empty account.
+_NO_MODEL = re.compile(
+    r"model_not_(?:found|available)|deploymentnotfound|\binvalid_model\b"
+    r"|(?:invalid|not a valid|no such|unknown) model\b|no models? (?:is |are )?loaded|no endpoints found for"
+)
+_MODEL_MISSING = re.compile(r"(?<![/\w])models?\b.*(?:not found|n[o']t exist|not available|unknown|unable to access)")
+_NO_MONEY = re.compile(
+    r"insufficient_quota|insufficient.{0,12}(?:balance|credit|fund)|billing_hard_limit|billing_not_active"
+    r"|budget_exceeded|budget has been exceeded|credit balance is too low|arrearage"
+)
+_BAD_KEY = re.compile(
+    r"(?:invalid|incorrect|wrong)[_ ](?:api[ _-]?)?key|api[ _-]?key (?:is )?(?:not valid|invalid)|api_key_invalid"
+)
+_FILTERED = re.compile(
+    r"content.?(?:filter|policy|management)|moderation|(?:input|prompt|request) was flagged|usage guidelines"
+    r"|safety_check"
+)
+_TOO_LONG = re.compile(r"context.?(?:length|size|window)|exceed_context|(?:prompt|input) is too long")
+_TOO_LARGE = re.compile(r"request too large")
+
+_BUSY = (429, 498, 529)  # the last two are Groq's and Anthropic's for want of capacity
+_WAITED_TOO_LONG = (408, 499, 504, 524)  # a gateway's, which cannot say how far the model behind it came
+_MAY_PASS = (409, 423, 424, 425)
+_NEVER_DONE = (501, 505)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +121,15 @@ class Caller:
     """The variable whose key was sent, if one was."""
     key_flag: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    in_replies: tuple[str, ...] = field(init=False, repr=False)
+    """Those of the secrets, in every spelling, that are looked for in what a model writes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_replies", spellings(self.secrets))
+
+    def hide(self, text: str) -> str:
+        """A text that a run keeps, with the secrets hidden and else as it is."""
+        return without(text, self.in_replies)
 
     def quote(self, message: str) -> str:
         """An endpoint's own words without secrets, ready to stand in a sentence."""
@@ -103,14 +157,16 @@ def path_of(request: Request) -> str:
     return CHAT if request.text is None else RAW
 
 
-def body_of(request: Request, *, model: str, limit: str, without: Collection[str]) -> dict[str, Any]:
-    """The body of the request. ``limit`` is the name of the token limit; the parameters ``without`` are left out."""
+def body_of(request: Request, *, model: str, limit: str | None, without: Collection[str]) -> dict[str, Any]:
+    """The body of the request. ``limit`` is the name of the token limit, None for no limit; the parameters ``without``
+    are left out."""
     body: dict[str, Any] = {"model": model}
     if request.text is None:
         body["messages"] = [{"role": message.role, "content": message.text} for message in request.messages]
     else:
         body["prompt"] = request.text
-    body[limit] = request.max_tokens
+    if limit is not None:
+        body[limit] = request.max_tokens
     if "temperature" not in without:
         body["temperature"] = request.temperature
     # An endpoint that refuses the temperature samples at one of its own, so that the seed counts there too.
@@ -126,13 +182,24 @@ def body_of(request: Request, *, model: str, limit: str, without: Collection[str
 # --- what comes back -------------------------------------------------------------------------------------------------
 
 
-def read_completion(content: bytes, request: Request, caller: Caller) -> Completion:
-    """The completion that the answer ``content`` holds, with at most ``request.n`` replies.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-    Raises :class:`MalformedReply` if it does not follow the protocol, and the error that it holds if it is one after
-    all.
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """A body as it is sent. Half of a surrogate pair, which some data holds, is sent as an escape."""
+    return _ENCODER.encode(body).encode("ascii")
+
+
+def read_completion(
+    content: bytes, request: Request, caller: Caller, *, asked: int = 1, limited: bool = True
+) -> Completion:
+    """The completion that the answer ``content`` holds, with at most ``request.n`` replies; secrets in them are hidden.
+
+    ``asked`` is the number of samples that the endpoint was asked for, and ``limited`` says whether it was sent a token
+    limit. Raises :class:`MalformedReply` if it does not follow the protocol, and the error that it holds if it is one
+    after all.
     """
-    answer = _json(content)
+    answer = read_json(content)
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices:
         if isinstance(answer, dict) and answer.get("error"):  # so do gateways that had begun to answer
@@ -144,12 +211,29 @@ def read_completion(content: bytes, request: Request, caller: Caller) -> Complet
     for choice in choices[: request.n]:
         raw = _raw_reply(choice)
         if raw is None:
+            if isinstance(choice, dict) and choice.get("error"):
+                refusal = read_refusal(json.dumps(choice).encode())
+                raise error_for(_status_within(choice["error"]), {}, refusal, path=path_of(request), caller=caller)
             raise _malformed(caller, "holds a choice without a text", content)
         text, thoughts, finish = raw
         characters += len(text) + thoughts
+        if caller.in_replies:
+            text = caller.hide(text)
         replies.append(read_reply(text, finish=finish, stop=request.stop, thought_chars=thoughts))
-    usage = _usage(answer.get("usage"), characters_in=request.characters, characters_out=characters)
-    return Completion(replies=tuple(replies), usage=usage)
+    counts = answer.get("usage")
+    tokens_in, tokens_out = _counted(counts, "prompt_tokens"), _counted(counts, "completion_tokens")
+    inexact = []
+    if not tokens_in or tokens_out is None or (not tokens_out and characters):
+        inexact.append(NO_USAGE)
+        tokens_in = tokens_in or estimate_tokens(request.characters)
+        tokens_out = tokens_out or estimate_tokens(characters)
+    if not limited or tokens_out > request.max_tokens * asked:
+        inexact.append(NO_LIMIT)
+    return Completion(
+        replies=tuple(replies),
+        usage=Usage(calls=1, tokens_in=tokens_in, tokens_out=tokens_out),
+        inexact=" and ".join(inexact),
+    )
 
 
 def _status_within(error: object) -> int:
@@ -161,7 +245,7 @@ def _status_within(error: object) -> int:
 def _raw_reply(choice: object) -> tuple[str, int, Finish] | None:
     """Text, characters of reasoning that came beside it, and finish of one choice; None if it does not follow the
     protocol."""
-    if not isinstance(choice, dict):
+    if not isinstance(choice, dict) or choice.get("error"):
         return None
     finish: Finish = _FINISHES.get(str(choice.get("finish_reason")).lower(), "stop")
     if isinstance(choice.get("text"), str):
@@ -192,38 +276,37 @@ def _content(content: object) -> tuple[str, int]:
     return "".join(texts), thoughts
 
 
-def _usage(usage: object, *, characters_in: int, characters_out: int) -> Usage:
-    """The endpoint's count of tokens; an estimate from the characters where it counts none."""
-    counts = usage if isinstance(usage, dict) else {}
-    read_in, read_out = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    return Usage(
-        calls=1,
-        tokens_in=read_in if isinstance(read_in, int) else estimate_tokens(characters_in),
-        tokens_out=read_out if isinstance(read_out, int) else estimate_tokens(characters_out),
-    )
+def _counted(usage: object, name: str) -> int | None:
+    """A count of tokens in an answer; None if the endpoint counts none, or writes something that is no count."""
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if type(count) is int and 0 <= count <= MOST_COUNTED else None
 
 
-def read_model_list(content: bytes, caller: Caller) -> list[dict[str, Any]] | None:
-    """The entries of an endpoint's model list; None if the answer is JSON but no such list, or an empty one.
-
-    Raises :class:`RequestRefused` if the answer is no JSON, as from a web page.
-    """
-    answer = _json(content)
-    if answer is None:
-        raise RequestRefused(
-            f"{caller.address}{MODELS} answered, but not as an OpenAI-compatible endpoint does; "
-            "check --base-url, which often ends in /v1"
-        )
-    entries = answer.get("data") or answer.get("models") if isinstance(answer, dict) else answer
+def read_model_list(answer: object) -> list[dict[str, Any]] | None:
+    """The entries of an endpoint's model list, which may be empty; None if the answer is no such list."""
+    entries = answer
+    if isinstance(answer, dict):
+        entries = next((answer[name] for name in ("data", "models") if answer.get(name) is not None), None)
     if not isinstance(entries, list):
         return None
-    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)] or None
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
 
 
 def find_model(entries: Sequence[Mapping[str, Any]], model: str) -> Mapping[str, Any] | None:
     """The entry of ``model``, whose name some servers list with a tag or a folder that may be left out in a call."""
     names = (model, f"{model}:latest", f"models/{model}")
     return next((entry for name in names for entry in entries if entry["id"] == name), None)
+
+
+def context_of(entry: Mapping[str, Any]) -> int | None:
+    """The most tokens, read and written, that a call may have by an entry of a model list; None if it does not say."""
+    provider, meta = entry.get("top_provider"), entry.get("meta")
+    said = [entry.get(name) for name in _CONTEXT]
+    if isinstance(provider, dict):
+        said.append(provider.get("context_length"))
+    if isinstance(meta, dict):  # of llama.cpp
+        said += [meta.get("n_ctx"), meta.get("n_ctx_train")]
+    return next((tokens for tokens in said if type(tokens) is int and tokens > 0), None)
 
 
 def identifying(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +323,7 @@ def identifying(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_refusal(content: bytes) -> Refusal:
     """What the body of an error answer says, in any of the forms that servers use."""
-    answer = _json(content)
+    answer = read_json(content)
     if isinstance(answer, list) and answer:
         answer = answer[0]
     if not isinstance(answer, dict):
@@ -286,31 +369,59 @@ def error_for(status: int, headers: Mapping[str, str], refusal: Refusal, *, path
     """The error that an answer with the HTTP status ``status`` stands for."""
     said = caller.quote(refusal.message)
     answered = f"{caller.address} answered {status}"
-    words = f"{refusal.code} {refusal.message}".lower()
-    if "model_not_found" in refusal.code or (status == 404 and _names_missing_model(words)):
+    words = " ".join(f"{refusal.code} {refusal.message}"[:_LONGEST_READ].lower().split())
+    if _is_missing_model(status, words, caller.model):
         return ModelNotFound(f"{answered}: there is no model {caller.model!r}{said}; correct its name")
-    if status in (401, 403):
-        return KeyRefused(f"{answered}{said}; {_key_hint(caller)}")
-    if status == 402 or (status == 429 and "insufficient_quota" in refusal.code):
+    if status == 402 or (400 <= status < 500 and _NO_MONEY.search(words)):
         return PermanentError(f"{answered}: the account has no quota or money left{said}; see to it there, then resume")
-    if status == 429:
-        wait = _retry_after(headers)
-        return RateLimited(f"{answered}: too many requests{said}; lower --concurrency", retry_after=wait)
-    if status in (408, 409, 425) or status >= 500:
-        return EndpointFailed(f"{answered}{said}; the endpoint has a problem of its own, try again later")
+    if status in (400, 403, 451) and _FILTERED.search(words):
+        return RequestRefused(f"{answered}: it does not let this request pass its filter{said}")
+    if status in (401, 403) or (status == 400 and _BAD_KEY.search(words)):
+        return KeyRefused(f"{answered}{said}; {_key_hint(caller)}")
+    if status == 407:
+        return RequestRefused(
+            f"{answered}{said}: the proxy on the way wants a user and password; put them into the proxy variable, "
+            "as in http://USER:PASSWORD@HOST:PORT"
+        )
+    return _later(status, headers, words, said, answered) or _never(status, words, said, answered, path, caller)
+
+
+def _later(status: int, headers: Mapping[str, str], words: str, said: str, answered: str) -> ModelError | None:
+    """The error if the same request may succeed later; None if it will not."""
+    wait = _retry_after(headers)
+    if status in _BUSY and not _TOO_LARGE.search(words):
+        slower = "--requests-per-minute, --tokens-per-minute or --concurrency keep to a slower pace"
+        return RateLimited(f"{answered}: too many requests{said}; {slower}", retry_after=wait)
+    if status in _WAITED_TOO_LONG:
+        return TimedOut(f"{answered}: it gave up waiting for the model{said}; try again later", retry_after=wait)
+    if status in _MAY_PASS or (status >= 500 and status not in _NEVER_DONE):
+        return EndpointFailed(
+            f"{answered}{said}; the endpoint has a problem of its own, try again later", retry_after=wait
+        )
+    return None
+
+
+def _never(status: int, words: str, said: str, answered: str, path: str, caller: Caller) -> ModelError:
+    """The error of a request that is refused for good."""
     if 300 <= status < 400:
         return RequestRefused(f"{answered}: it has moved; give its new address with --base-url")
-    if status == 404:
+    if status in (404, 405, *_NEVER_DONE):
         return RequestRefused(f"{answered}: it has no {path}{said}; check --base-url, which often ends in /v1")
-    if re.search(r"context.(?:length|size|window)|exceed_context", words):
+    if _TOO_LONG.search(words):
         return RequestRefused(
             f"{answered}: too long for the context of {caller.model!r}{said}; shorten the prompt or rows"
         )
+    if status == 413 or _TOO_LARGE.search(words):
+        return RequestRefused(f"{answered}: the request is too large for it{said}; shorten the prompt or rows")
     return RequestRefused(f"{answered}: it refuses this request{said}")
 
 
-def _names_missing_model(words: str) -> bool:
-    return "model" in words and any(phrase in words for phrase in ("not found", "not exist", "no such", "unknown"))
+def _is_missing_model(status: int, words: str, model: str) -> bool:
+    """Whether an endpoint says that it does not have the model; at 400, where it may quote anything, by its name."""
+    if not 400 <= status < 500 or status == 429:
+        return False
+    named = status == 404 or (status == 400 and model.lower() in words)
+    return bool(_NO_MODEL.search(words) or (named and _MODEL_MISSING.search(words)))
 
 
 def _key_hint(caller: Caller) -> str:
@@ -332,11 +443,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _json(content: bytes) -> Any:
+def read_json(content: bytes) -> Any:
     """The content as JSON; None if it is none."""
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second of a body that opens brackets without end
         return None
 
 

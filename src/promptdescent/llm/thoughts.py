@@ -20,6 +20,8 @@ def strip_thoughts(text: str) -> tuple[str, int]:
     text: some servers put the opening tag into the prompt. Tags inside a line are left alone, since a prompt may well
     speak of them. A text without such parts is returned as it is; otherwise outer white space is dropped as well.
     """
+    if "<" not in text:  # so are most replies
+        return text, 0
     kept: list[str] = []
     counted = 0
     position = 0
@@ -47,8 +49,9 @@ def read_reply(raw: str, *, finish: Finish = "stop", stop: Sequence[str] = (), t
     itself. ``thought_chars`` counts reasoning that came apart from the text.
     """
     text, stripped = strip_thoughts(raw)
-    ends = [place for place in (text.find(string) for string in stop if string) if place >= 0]
-    if ends:
-        text = text[: min(ends)]
-        finish = "stop" if finish == "length" else finish
+    if stop:
+        ends = [place for place in (text.find(string) for string in stop if string) if place >= 0]
+        if ends:
+            text = text[: min(ends)]
+            finish = "stop" if finish == "length" else finish
     return Reply(text=text, finish=finish, thought_chars=thought_chars + stripped)

@@ -168,10 +168,11 @@ class Recipe:
                 f"rows at a time, but the task has only {len(brief.train)}; raise --train-rows or show fewer"
             )
         for part in self.stopping:
-            if isinstance(part, TargetScore) and brief.perfect_score is not None and part.score > brief.perfect_score:
+            highest = brief.reachable_score
+            if isinstance(part, TargetScore) and highest is not None and part.score > highest:
                 yield (
                     f"stopping TargetScore waits for a dev score of {part.score:g}, but the task's highest is "
-                    f"{brief.perfect_score:g}; lower it"
+                    f"{highest:g}; lower it"
                 )
 
     # --- how much a step asks for ---

@@ -23,8 +23,8 @@ def ape() -> Recipe:
     of 30 prompts). Their temperature is 0.9: ``--optimizer-temperature 0.9``.
 
     The user's own prompt takes part in the search, which APE's has none of. Ours, because no number was found: 3 rounds
-    of 8 paraphrases, of the 4 best prompts so far (the paper keeps the best k %); the end at a perfect score; what
-    screening rejects is not scored.
+    of 8 paraphrases, of the 4 best prompts so far (the paper keeps the best k %); the end at a perfect score or after 6
+    steps without a better prompt; what screening rejects is not scored.
     """
     return Recipe(
         name="ape",
@@ -36,7 +36,7 @@ def ape() -> Recipe:
         screening=StandardScreening(),
         estimation=FullDev(),
         selection=TopK(k=4),
-        stopping=(PerfectScore(),),
+        stopping=(Patience(steps=6), PerfectScore()),
         search=Search(candidates=8, rounds=3),
     )
 

@@ -24,8 +24,8 @@ def apo() -> Recipe:
 
     They ask for 2 paraphrases of every edit and draw 8 at random of those 12 prompts; here a prompt that would be
     thrown away is not asked for: 4 edits and 1 paraphrase of each. Their bandit scores on train rows, ours on dev rows,
-    and completes the scores of the beam. Ours too: rows of the task are shown, the search ends at a perfect score, and
-    what screening rejects is not scored.
+    and completes the scores of the beam. Ours too: rows of the task are shown, the search ends at a perfect score or
+    after 6 steps without a better prompt, and what screening rejects is not scored.
     """
     return Recipe(
         name="apo",
@@ -37,7 +37,7 @@ def apo() -> Recipe:
         screening=StandardScreening(),
         estimation=Bandit(rounds=8, prompts=8, rows=32, exploration=1.0),
         selection=Beam(width=4),
-        stopping=(PerfectScore(),),
+        stopping=(Patience(steps=6), PerfectScore()),
         search=Search(candidates=8, rounds=6, minibatch=64),
     )
 

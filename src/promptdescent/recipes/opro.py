@@ -18,12 +18,12 @@ def opro() -> Recipe:
     """OPRO as its authors published it: the 20 best prompts of all so far, ascending, scores rounded to integers.
 
     From the paper and its code: 8 prompts per step at temperature 1, 3 rows shown, up to 200 steps. A run makes at most
-    18 steps unless told otherwise: ``--steps 200`` is their length.
+    18 steps unless told otherwise: ``--steps 200 --patience 0`` is their length.
 
     OPRO knows no current prompt; here it is the best one so far, which also ends the trajectory. Their rows are drawn
     anew in each step, ours once per run; theirs are scored on a part of the train rows, ours on the dev rows; they
     never show a prompt that scores below a threshold, here the 20 places decide alone. Ours too: the end at a perfect
-    score, and what screening rejects is not scored.
+    score or after 6 steps without a better prompt, and what screening rejects is not scored.
     """
     return Recipe(
         name="opro",
@@ -35,7 +35,7 @@ def opro() -> Recipe:
         screening=StandardScreening(),
         estimation=FullDev(),
         selection=TopK(k=1),
-        stopping=(PerfectScore(),),
+        stopping=(Patience(steps=6), PerfectScore()),
         search=Search(candidates=8, rounds=200, shown_rows=3),
     )
 

@@ -24,7 +24,8 @@ def pe2() -> Recipe:
 
     Their model reasons and rewrites in one reply; here the reasoning is a reflection of its own, at temperature 0.
     They answer train rows until there are 4 errors; ours are those of 16 train rows. Their prompts have at most 50
-    tokens, ours no limit of that kind. What screening rejects is not scored. The 16 rows and the 3 rows shown are ours.
+    tokens, ours no limit of that kind. What screening rejects is not scored. Ours: the 16 rows, the 3 rows
+    shown, and the end after 6 steps without a better prompt.
     """
     return Recipe(
         name="pe2",
@@ -36,7 +37,7 @@ def pe2() -> Recipe:
         screening=StandardScreening(),
         estimation=FullDev(),
         selection=Beam(width=4),
-        stopping=(PerfectScore(),),
+        stopping=(Patience(steps=6), PerfectScore()),
         search=Search(candidates=4, rounds=3, minibatch=16, shown_rows=3),
     )
 

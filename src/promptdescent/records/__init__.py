@@ -6,10 +6,21 @@ of them.
 
 from promptdescent.records.calls import Finish, ModelSettings, Reply, Usage
 from promptdescent.records.evaluation import Candidate, Evaluate, Evaluation, Fate, Outcome, OutcomeKind
-from promptdescent.records.run import Progress, RunManifest, RunObserver, Verdict
+from promptdescent.records.run import Progress, PromptScore, RunManifest, RunObserver, Verdict
 from promptdescent.records.search import OptimizerState, Purpose, RowHistory, SentRequest, StepRecord
 from promptdescent.records.serial import from_json, to_json
-from promptdescent.records.task import ROLES, Example, Message, Placement, Prompt, PromptPart, Role, Split, TaskBrief
+from promptdescent.records.task import (
+    ROLES,
+    Example,
+    Message,
+    Placement,
+    Prompt,
+    PromptPart,
+    Role,
+    ScoredRows,
+    Split,
+    TaskBrief,
+)
 
 __all__ = [
     "Candidate",
@@ -27,6 +38,7 @@ __all__ = [
     "Progress",
     "Prompt",
     "PromptPart",
+    "PromptScore",
     "Purpose",
     "ROLES",
     "Reply",
@@ -34,6 +46,7 @@ __all__ = [
     "RowHistory",
     "RunManifest",
     "RunObserver",
+    "ScoredRows",
     "SentRequest",
     "Split",
     "StepRecord",

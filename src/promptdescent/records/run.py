@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from promptdescent.records.calls import ModelSettings, Usage
 from promptdescent.records.evaluation import Outcome
 from promptdescent.records.search import StepRecord
-from promptdescent.records.task import Placement, Role
+from promptdescent.records.task import Placement, Role, ScoredRows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,27 @@ class Verdict:
     """What the scores are: the mean over the rows, or the name of another objective."""
     start_outcomes: tuple[Outcome, ...] = ()
     best_outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptScore:
+    """One prompt on rows, without a search. The score is the objective over ``rows``."""
+
+    on: ScoredRows
+    score: float
+    interval: tuple[float, float]
+    """95 % confidence interval of the score."""
+    interval_method: str
+    rows: int
+    """Rows with a score."""
+    missing: int
+    """Rows left out because a call failed for good, or a cap left no room for it."""
+    leaked: int
+    """Test rows left out because they also stand in train or dev."""
+    commonest_answer_score: float | None
+    """For a choice: the score of always answering the commonest label of these rows."""
+    objective: str = "mean"
+    outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,14 +101,28 @@ class RunManifest:
     cache: Literal["store", "run", "off"]
     spec: Mapping[str, Any] = field(default_factory=dict)
     """The run's settings as given, without secrets: enough to resume it."""
+    judge_rubric_file: str = ""
+    """Where the text of the rubric was read; empty unless it came from a file."""
+    metric_source: str = ""
+    """Digest of the source of a metric that is the user's function; empty for others, and where it cannot be seen."""
+    context_tokens: Mapping[Role, int] = field(default_factory=dict)
+    """The most tokens per call, for the models that say so; what is longer was not sent."""
+    origin: str = ""
+    """Id of the run that this one runs again; empty for one that began by itself."""
+    forked_at: int | None = None
+    """The first step at which it goes its own way, with another seed; None unless it is a fork."""
+
+    @property
+    def evaluated_on(self) -> ScoredRows | None:
+        """The rows that the prompt is scored on; None for a search."""
+        return self.spec.get("evaluate_on")
 
     @property
     def models(self) -> dict[Role, tuple[ModelSettings, str]]:
         """Settings and identity of the models, by the roles that the run has."""
-        found: dict[Role, tuple[ModelSettings, str]] = {
-            "task": (self.task_model, self.task_identity),
-            "optimizer": (self.optimizer_model, self.optimizer_identity),
-        }
+        found: dict[Role, tuple[ModelSettings, str]] = {"task": (self.task_model, self.task_identity)}
+        if self.evaluated_on is None:
+            found["optimizer"] = (self.optimizer_model, self.optimizer_identity)
         if self.judge_model is not None:
             found["judge"] = (self.judge_model, self.judge_identity)
         return found

@@ -24,7 +24,10 @@ def to_json(value: Any) -> str:
     return str(_adapter(type(value)).dump_json(value).decode())
 
 
-def from_json(kind: type[T], text: str) -> T:
-    """The record of type ``kind`` that :func:`to_json` wrote. Raises ``pydantic.ValidationError`` for anything else."""
-    result: T = _adapter(kind).validate_json(text)
+def from_json(kind: type[T], text: str, *, whole: bool = False) -> T:
+    """The record of type ``kind`` that :func:`to_json` wrote. Raises ``pydantic.ValidationError`` for anything else.
+
+    Fields that ``kind`` does not have are left out; with ``whole`` they raise as well.
+    """
+    result: T = _adapter(kind).validate_json(text, extra="forbid" if whole else "ignore")
     return result

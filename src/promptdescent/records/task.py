@@ -17,6 +17,11 @@ placeholders.
 
 Split = Literal["train", "dev", "test"]
 
+ScoredRows = Literal["test", "dev", "all"]
+"""The rows that a prompt is scored on without a search: those of the verdict, those that prompts are compared on, or
+every row of the data.
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
@@ -50,11 +55,18 @@ class TaskBrief:
     mean_over_rows: bool
     """Whether the objective is a mean over rows, so that a part of the rows estimates it."""
     perfect_score: float | None = 1.0
-    """The highest score there can be; None where the metric has no known upper end."""
+    """The highest score there can be; None where the metric has no known upper end, or the prompt's length costs."""
+    shortest_perfect: float | None = None
+    """Where the prompt's length costs: the score of a perfect prompt of one word, if the metric has an upper end."""
     scoring: str = "An answer is right if it is the given output. The score says how many are right."
     """How answers are scored, in words for an optimizer model."""
     notes: str = ""
     """What the user says of the domain; may be empty."""
+
+    @property
+    def reachable_score(self) -> float | None:
+        """A score that no prompt can beat; None where none is known."""
+        return self.shortest_perfect if self.perfect_score is None else self.perfect_score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

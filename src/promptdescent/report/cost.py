@@ -1,20 +1,18 @@
-"""What calls cost in money, by the price list of genai-prices, which comes with the package and needs no network."""
+"""What a run's calls cost in money, by the models and prices in its record."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
+from promptdescent import prices
 from promptdescent.llm.base import Totals
+from promptdescent.prices import AS_GIVEN, CURRENCY, IN_PROCESS, LISTED, total_of
 from promptdescent.records import Role, RunManifest, Usage
 
-CURRENCY = "USD"
-IN_PROCESS = ("local:", "simulated:")
-"""How the names of models begin that run in this process, at no charge."""
+COUNTERS = ("used", "paid", "lost")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,77 +22,68 @@ class PricedModel:
     name: str
     endpoint: str | None
     """Base URL; None for a model that is no endpoint, such as a function."""
+    given: str | None = None
+    """``IN/OUT``, US dollars per million tokens, where the user said it."""
 
     @classmethod
-    def of(cls, name: str, identity: str) -> PricedModel:
+    def of(cls, name: str, identity: str, given: str | None = None) -> PricedModel:
         """The model of a run's record: the identity of an endpoint is JSON that holds its base URL."""
         try:
             known = json.loads(identity)
         except ValueError:
             known = None
-        return cls(name=name, endpoint=known.get("base_url") if isinstance(known, dict) else None)
+        return cls(name=name, endpoint=known.get("base_url") if isinstance(known, dict) else None, given=given)
 
     @property
     def free(self) -> bool:
-        """Whether it runs in this process."""
-        return self.name.startswith(IN_PROCESS)
+        """Whether it runs in this process, and nobody said that it costs something all the same."""
+        return self.name.startswith(IN_PROCESS) and self.given is None
 
 
-def priced_models(manifest: RunManifest) -> dict[Role, PricedModel]:
-    """The models of a run, by role."""
-    return {role: PricedModel.of(settings.name, identity) for role, (settings, identity) in manifest.models.items()}
+def priced_models(manifest: RunManifest, changed: Mapping[str, Any] | None = None) -> dict[Role, PricedModel]:
+    """The models of a run, by role; ``changed`` are settings that a later start of it replaced."""
+    settings_of_run = {**manifest.spec, **(changed or {})}
+    return {
+        role: PricedModel.of(settings.name, identity, prices.given_price(settings_of_run, role)[0])
+        for role, (settings, identity) in manifest.models.items()
+    }
 
 
 def charge(model: PricedModel, usage: Usage, *, at: float) -> float | None:
     """The price of ``usage`` in US dollars at the Unix time ``at``; None if it is not known, 0 in this process."""
-    if model.free:
-        return 0.0
-    if model.endpoint is None:
-        return None
-    from genai_prices import Usage as Tokens
-    from genai_prices import calc_price
-
-    # Some prices rise with the length of a request, so one of mean length is priced and not the sum of all.
-    calls = max(1, usage.calls)
-    mean_in, mean_out = round(usage.tokens_in / calls), round(usage.tokens_out / calls)
-    try:
-        price = calc_price(
-            Tokens(input_tokens=mean_in, output_tokens=mean_out),
-            model.name,
-            provider_api_url=model.endpoint,
-            genai_request_timestamp=datetime.fromtimestamp(at, tz=UTC),
-        )
-    except LookupError:
-        return None
-    return float(
-        _scaled(price.input_price, mean_in, usage.tokens_in) + _scaled(price.output_price, mean_out, usage.tokens_out)
+    return prices.charge(
+        usage,
+        name=model.name,
+        base_url=model.endpoint,
+        in_process=model.name.startswith(IN_PROCESS),
+        given=model.given,
+        flag="the price on record",
+        at=at,
     )
 
 
-def _scaled(price: Decimal, tokens_priced: int, tokens: int) -> Decimal:
-    """The price of ``tokens``, where ``tokens_priced`` cost ``price``."""
-    return price * tokens / tokens_priced if tokens_priced else Decimal(0)
-
-
 def money(models: Mapping[Role, PricedModel], totals: Mapping[Role, Totals], *, at: float) -> dict[str, Any] | None:
-    """Used and paid money by role and in all; None if no model has a price in the list.
+    """Used and paid money by role and in all; None if all models run in this process, at no charge.
 
-    The money of a role whose price is not known is None, and so is then the total.
+    ``lost`` is the most that attempts may have cost whose answer never came; it is not in ``paid``.
+    The money of a role whose price is not known is None, and so is then the total; ``unknown`` names such roles.
+    ``source`` says where the known prices are from; it is empty if none is known.
     """
     by_role: dict[str, dict[str, float | None]] = {
         role: {
             "used": charge(models[role], totals[role].used, at=at),
             "paid": charge(models[role], totals[role].paid, at=at),
+            "lost": charge(models[role], totals[role].lost, at=at),
         }
         for role in models
     }
-    if all(models[role].free or by_role[role]["used"] is None for role in models):
+    if all(model.free for model in models.values()):
         return None
-    total = {counter: total_of([by_role[role][counter] for role in models]) for counter in ("used", "paid")}
-    return {"currency": CURRENCY, **by_role, "total": total, "source": "price list of genai-prices"}
-
-
-def total_of(amounts: list[float | None]) -> float | None:
-    """The sum, or None if an amount is not known."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None
+    unknown = [role for role in models if by_role[role]["used"] is None]
+    total = {counter: total_of([by_role[role][counter] for role in models]) for counter in COUNTERS}
+    known = [models[role] for role in models if role not in unknown and not models[role].free]
+    sources = [
+        *([LISTED] if any(model.given is None for model in known) else []),
+        *([f"prices {AS_GIVEN}"] if any(model.given is not None for model in known) else []),
+    ]
+    return {"currency": CURRENCY, **by_role, "total": total, "unknown": unknown, "source": " and the ".join(sources)}

@@ -4,39 +4,51 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from promptdescent.llm.base import Totals
 from promptdescent.records import (
     Candidate,
     Evaluation,
+    Example,
     OptimizerState,
     Outcome,
+    PromptScore,
+    Role,
     RunManifest,
     SentRequest,
     StepRecord,
+    Usage,
     Verdict,
     from_json,
 )
 from promptdescent.report.cost import money, priced_models
+from promptdescent.report.evaluation import evaluation_record
 from promptdescent.report.judging import judge_record
 from promptdescent.report.verdict import reuse_sentence, sentence
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Event, RunRow, Store
+from promptdescent.store.working_time import seconds_at_work
 from promptdescent.text import word_count, word_edit_distance
 
 Record: TypeAlias = dict[str, Any]
 """A JSON object."""
 
+CAPS = {"calls": "max_calls", "tokens": "max_total_tokens", "money": "max_money", "minutes": "max_minutes"}
+"""The caps of a record, and the settings that they are."""
+
 NOT_CANONICAL = (
     "cache",
     "created",
     "earlier_use_of_test_rows",
+    "forecast",  # it rests on prices, and on rules of thumb that may change
     "id",
     "money",  # prices change with the date
     "notes",  # sentences for the user; they name files, dates and earlier runs
+    "origin",
     "reason",  # of an interruption or failure
     "replies_from_earlier_runs",
     "seconds",
@@ -56,6 +68,7 @@ def run_record(store: Store, run: str) -> Record:
     verdicts = [from_json(Verdict, event.payload) for event in _of(events, "verdict")]
     verdict = verdicts[-1] if verdicts else None
     totals = totals_of(store, row.id)
+    cost = money(priced_models(manifest, _changed_settings(events)), totals, at=row.created_at)
     earlier_runs = _earlier_use(store, row)
     return {
         **_head(row, events),
@@ -77,6 +90,7 @@ def run_record(store: Store, run: str) -> Record:
         },
         "best": _best(manifest.prompt, state),
         "verdict": _verdict(verdict, manifest.prompt, state, earlier_runs),
+        "evaluation": evaluation_record(manifest, *_evaluation(store, row, events)),
         "search": {
             "steps_done": state.step if state else 0,
             "total_steps": manifest.total_steps,
@@ -88,7 +102,8 @@ def run_record(store: Store, run: str) -> Record:
         "usage": {
             role: {"used": asdict(totals[role].used), "paid": asdict(totals[role].paid)} for role in manifest.models
         },
-        "money": money(priced_models(manifest), totals, at=row.created_at),
+        "money": cost,
+        "forecast": _forecast(events, totals, cost),
         "earlier_use_of_test_rows": earlier_runs,
         "replies_from_earlier_runs": _foreign_replies(store, row.id),
     }
@@ -117,22 +132,36 @@ def as_text(record: Record) -> str:
 
 
 def _head(row: RunRow, events: Sequence[Event]) -> Record:
+    """What the run is, and how it stands. The caps are those in force, which a resumption may have raised."""
     manifest = row.manifest
+    settings = {**manifest.spec, **_changed_settings(events)}
     return {
         "id": row.id,
-        "created": _date(row.created_at),
+        "created": date(row.created_at),
         "version": manifest.version,
         "status": row.status.state,
         "reason": row.status.reason,
         "seed": manifest.seed,
+        "later_seeds": [list(one) for one in settings.get("later_seeds", ())],
+        "origin": _origin(manifest),
         "recipe": manifest.recipe_name,
         "recipe_data": dict(manifest.recipe),
         "similarity": manifest.similarity,
         "cache": manifest.cache,
-        "caps": {"calls": manifest.max_calls, "tokens": manifest.max_total_tokens},
+        "caps": {name: settings.get(setting) for name, setting in CAPS.items()},
         "seconds": seconds_at_work(events),
         "notes": [json.loads(event.payload)["text"] for event in _of(events, "note")],
     }
+
+
+def _changed_settings(events: Sequence[Event]) -> Record:
+    """Settings that were changed when the run was resumed."""
+    return {name: value for event in _of(events, "caps") for name, value in json.loads(event.payload).items()}
+
+
+def _origin(manifest: RunManifest) -> Record | None:
+    """Which run this one repeats, and from which step on a fork goes its own way; None if it repeats none."""
+    return {"run": manifest.origin, "forked_at": manifest.forked_at} if manifest.origin else None
 
 
 def _models(manifest: RunManifest) -> Record:
@@ -155,6 +184,16 @@ def _start(events: Sequence[Event]) -> tuple[Evaluation | None, OptimizerState |
     payload = json.loads(starts[-1].payload)
     evaluation = from_json(Evaluation, json.dumps(payload["evaluation"]))
     return evaluation, from_json(OptimizerState, json.dumps(payload["state"]))
+
+
+def _evaluation(
+    store: Store, row: RunRow, events: Sequence[Event]
+) -> tuple[PromptScore | None, dict[str, Example]]:
+    """What the prompt scores, where nothing is searched for, and the run's rows by id."""
+    scores = [from_json(PromptScore, event.payload) for event in _of(events, "evaluation")]
+    if not scores:
+        return None, {}
+    return scores[-1], {example.id: example for rows in store.examples(row.id).values() for example in rows}
 
 
 def _best(start: str, state: OptimizerState | None) -> Record:
@@ -239,6 +278,22 @@ def _kinds(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return dict(Counter(outcome.kind for outcome in outcomes))
 
 
+def _forecast(events: Sequence[Event], totals: Mapping[Role, Totals], cost: Record | None) -> Record | None:
+    """What was forecast before the first call, with what was used; None in a run of an older version."""
+    stored = _of(events, "forecast")
+    if not stored:
+        return None
+    forecast: Record = json.loads(stored[-1].payload)
+    roles = {role: {**part, "used": _used(totals[role].used, cost, role)} for role, part in forecast["roles"].items()}
+    used = sum((totals[role].used for role in forecast["roles"]), Usage())
+    return {**forecast, "roles": roles, "total": {**forecast["total"], "used": _used(used, cost, "total")}}
+
+
+def _used(usage: Usage, cost: Record | None, part: str) -> Record:
+    """Used calls, tokens and US dollars of a role or of all of them."""
+    return {"calls": usage.calls, "tokens": usage.tokens, "money": 0.0 if cost is None else cost[part]["used"]}
+
+
 def _earlier_use(store: Store, row: RunRow) -> int:
     """How many earlier runs have a verdict on some of this run's test rows."""
     leaked = set(row.manifest.leaked)
@@ -247,11 +302,8 @@ def _earlier_use(store: Store, row: RunRow) -> int:
 
 
 def _foreign_replies(store: Store, run_id: str) -> Record:
-    oldest = store.oldest_foreign_reply(run_id)
-    return {
-        "count": store.foreign_reply_count(run_id),
-        "oldest": None if oldest is None else _date(oldest),
-    }
+    count, oldest = store.foreign_replies(run_id)
+    return {"count": count, "oldest": None if oldest is None else date(oldest)}
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -261,19 +313,6 @@ def _of(events: Sequence[Event], kind: str) -> list[Event]:
     return [event for event in events if event.kind == kind]
 
 
-def seconds_at_work(events: Sequence[Event]) -> float:
-    """How long the run was at work: from each start or resumption to its end, or to the last event before a kill."""
-    total, began, last = 0.0, None, 0.0
-    for event in events:
-        if event.kind == "status":
-            if began is not None:
-                going_on = json.loads(event.payload)["state"] == "running"
-                total += (last if going_on else event.at) - began
-            began = event.at if json.loads(event.payload)["state"] == "running" else None
-        last = event.at
-    return total + (last - began if began is not None else 0.0)
-
-
-def _date(at: float) -> str:
+def date(at: float) -> str:
     """A Unix time in ISO 8601, UTC, to the second."""
     return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from promptdescent.report.cost import IN_PROCESS
+from promptdescent.report.evaluation import WRONG_SHOWN, evaluation_sections
+from promptdescent.report.forecast import used_against_forecast
+from promptdescent.report.numbers import dollars, table
 from promptdescent.report.record import Record
 from promptdescent.report.verdict import percent
 
@@ -33,8 +35,15 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def summary(record: Record) -> str:
-    """Best prompt in full, starting prompt, verdict, calls, tokens, money and time. Safe to print as it is."""
+def summary(record: Record, *, wrong: int = WRONG_SHOWN) -> str:
+    """Best prompt in full, starting prompt, verdict, calls, tokens, money and time; of an evaluation the prompt, its
+    score and up to ``wrong`` rows with low scores instead. Safe to print as it is.
+    """
+    if record["evaluation"]:
+        scored = evaluation_sections(record["evaluation"], wrong=wrong)
+        sections = [_first_line(record), _prompt("Prompt", record["start"], ""), *scored]
+        sections += [_judge(record), _usage(record), _footer(record)]
+        return printable("\n\n".join(section for section in sections if section))
     best, start = record["best"], record["start"]
     sections = [_headline(record)]
     what = _scored(record)
@@ -47,14 +56,28 @@ def summary(record: Record) -> str:
     return printable("\n\n".join(section for section in sections if section))
 
 
-def _headline(record: Record) -> str:
-    search = record["search"]
+def _first_line(record: Record) -> str:
     line = f"Run {record['id']} ({record['recipe']}, seed {record['seed']}): {STATUS_WORDS[record['status']]}"
     if record["reason"]:
         line += f", {one_line(record['reason'])}"
+    return line + _origin(record)
+
+
+def _origin(record: Record) -> str:
+    """Which run it is once more, on a line of its own."""
+    origin, seeds = record["origin"], record["later_seeds"]
+    if origin is None:
+        return ""
+    if origin["forked_at"] is None:
+        return f"\nRun {origin['run']} once more"
+    return f"\nForked from {origin['run']} at step {origin['forked_at']} with seed {seeds[-1][1]}"
+
+
+def _headline(record: Record) -> str:
+    search = record["search"]
     steps = f"{search['steps_done']} of {search['total_steps']} steps"
     ended = f"; the search ended: {one_line(search['ended_because'])}" if search["ended_because"] else ""
-    return f"{line}\n{steps}{ended}"
+    return f"{_first_line(record)}\n{steps}{ended}"
 
 
 def _scored(record: Record) -> str:
@@ -106,33 +129,20 @@ def _judge(record: Record) -> str:
 
 def _usage(record: Record) -> str:
     """A small table: one line per role and counter."""
-    header = ("", "", "calls", "tokens in", "tokens out", *(("US dollars",) if record["money"] else ()))
+    header = ("", "", "calls", "tokens in", "tokens out", *(("US dollars",) if _priced(record) else ()))
     rows = [header]
     for role in record["usage"]:
         for counter, words in (("used", "used"), ("paid", "sent and paid")):
             usage = record["usage"][role][counter]
             cells = [f"{usage[key]:,}" for key in ("calls", "tokens_in", "tokens_out")]
-            if record["money"]:
+            if _priced(record):
                 cells.append(dollars(record["money"][role][counter]))
             rows.append((f"{role} model" if counter == "used" else "", words, *cells))
-    return _table(rows)
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    """Columns as wide as their widest cell: the first two to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)
+    return table(rows)
 
 
 def _footer(record: Record) -> str:
-    lines = [_money(record), f"Time: {duration(record['seconds'])}."]
+    lines = [*_forecast(record), _money(record), f"Time: {duration(record['seconds'])}."]
     foreign = record["replies_from_earlier_runs"]
     if foreign["count"]:
         lines.append(f"Replies taken from earlier runs: {foreign['count']:,}, the oldest of {foreign['oldest']}.")
@@ -142,21 +152,39 @@ def _footer(record: Record) -> str:
     return "\n".join(lines)
 
 
+def _forecast(record: Record) -> list[str]:
+    """What was forecast beside what was used; a run of an older version has no forecast on record."""
+    return [used_against_forecast(record["forecast"])] if record["forecast"] else []
+
+
+def _priced(record: Record) -> bool:
+    """Whether some model has a price."""
+    return record["money"] is not None and bool(record["money"]["source"])
+
+
 def _money(record: Record) -> str:
-    money = record["money"]
-    if money is not None:
-        return f"Money: {dollars(money['total']['paid'])} US dollars paid, by the {money['source']}."
-    names = [record["models"][role]["name"] for role in record["usage"]]
-    if all(name.startswith(IN_PROCESS) for name in names):
-        return f"Money: none, {'both' if len(names) == 2 else 'all'} models run on this machine."
-    return "Money: the price of the models is not known."
+    money, roles = record["money"], list(record["usage"])
+    if money is None:
+        return f"Money: none, {'both' if len(roles) == 2 else 'all'} models run on this machine."
+    if not _priced(record):
+        return f"Money: the price of the {_listed(money['unknown'])} is not known.{_say_prices(money['unknown'])}"
+    known = [role for role in roles if role not in money["unknown"]]
+    paid, lost = (sum(money[role][counter] for role in known) for counter in ("paid", "lost"))
+    said = f"Money: {dollars(paid)} US dollars paid"
+    said += f" for the {_listed(known)}" if money["unknown"] else ""
+    said += f", by the {money['source']}"
+    if money["unknown"]:
+        said += f"; the price of the {_listed(money['unknown'])} is not known"
+    said += f"; at most {dollars(lost)} more for attempts whose answers never came" if lost else ""
+    return f"{said}.{_say_prices(money['unknown']) if money['unknown'] else ''}"
 
 
-def dollars(amount: float | None) -> str:
-    """An amount with the digits that matter."""
-    if amount is None:
-        return "not known"
-    return f"{amount:.2f}" if amount >= 1 or amount == 0 else f"{amount:.4f}"
+def _listed(roles: list[str]) -> str:
+    return " and the ".join(f"{role} model" for role in roles)
+
+
+def _say_prices(roles: list[str]) -> str:
+    return f" A run can be told it with {' and '.join(f'--{role}-price' for role in roles)}."
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,7 @@ from promptdescent.stats.basics import Interval
 from promptdescent.stats.binary import mcnemar_exact, paired_score_interval, wilson_interval
 from promptdescent.stats.comparison import PairedComparison, compare_by, compare_paired
 from promptdescent.stats.racing import race_critical_value, race_losers
-from promptdescent.stats.resampling import paired_bootstrap_interval, sign_flip_test
+from promptdescent.stats.resampling import bootstrap_interval, paired_bootstrap_interval, sign_flip_test
 from promptdescent.stats.studies import (
     GroupDifference,
     MeanEstimate,
@@ -34,6 +34,7 @@ __all__ = [
     "Interval",
     "MeanEstimate",
     "PairedComparison",
+    "bootstrap_interval",
     "compare_by",
     "compare_groups",
     "compare_paired",

@@ -1,21 +1,25 @@
-"""Scores on any scale: the sign-flip test and the BCa bootstrap interval of a mean difference."""
+"""Scores on any scale: the sign-flip test, the BCa bootstrap interval of a mean, and that of another value."""
 
 import math
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import getitem
+from typing import TypeVar
 
 from promptdescent.stats.basics import (
     NORMAL,
     RESAMPLES,
     TIE_TOLERANCE,
     Interval,
+    check_confidence,
     check_resamples,
     critical_value,
     finite_floats,
     quantile,
 )
+
+Row = TypeVar("Row")
 
 
 def sign_flip_test(differences: Sequence[float], *, seed: int, resamples: int = RESAMPLES) -> float:
@@ -83,6 +87,42 @@ def paired_bootstrap_interval(
     below = (bisect_left(means, mean - tolerance) + bisect_right(means, mean + tolerance)) / (2 * resamples)
     low_level, high_level = _bca_levels(below, _acceleration(values, mean), z)
     return Interval(low=quantile(means, low_level), high=quantile(means, high_level))
+
+
+def bootstrap_interval(
+    rows: Sequence[Row],
+    value: Callable[[Sequence[Row]], float],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile bootstrap interval of a value that is no mean over rows, such as a macro F1.
+
+    Percentiles of the value over rows drawn with replacement (Efron and Tibshirani 1993, chapter 13). Calls ``value``
+    ``resamples`` times.
+
+    Args:
+        rows: what the value is computed from, shape (n,), n >= 1.
+        value: defined, and finite, on any selection of n rows with repeats.
+        seed: seed of the resampling.
+        resamples: number of bootstrap samples, at least 1.
+        confidence: confidence level in (0, 1).
+
+    Returns:
+        The interval; a single point where every selection has the same value.
+
+    Raises:
+        ValueError: there are no rows, ``value`` gives no finite number, or another argument is out of range.
+    """
+    if not rows:
+        raise ValueError("rows is empty: pass at least one row")
+    check_resamples(resamples)
+    check_confidence(confidence)
+    rng = random.Random(seed)
+    values = sorted(finite_floats("value", [value(rng.choices(rows, k=len(rows))) for _ in range(resamples)]))
+    level = (1 - confidence) / 2
+    return Interval(low=quantile(values, level), high=quantile(values, 1 - level))
 
 
 def _signed_sums(values: Sequence[float]) -> list[float]:

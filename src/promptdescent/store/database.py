@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptdescent.errors import StoreError
 from promptdescent.store.lease import AdvisoryLease, FileLease, Lease
 from promptdescent.store.schema import HEAD
-from promptdescent.store.writer import Writer
+from promptdescent.store.writer import LoopWriter, ThreadWriter, Writer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Executable
+
+T = TypeVar("T")
 
 _SQLITE_SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 _PLACES = "give a folder or postgresql://user@host/database"
@@ -25,7 +27,7 @@ _OPENING_LOCK = -1
 
 
 class Database:
-    """An open database: one connection that reads, and one thread that writes. Safe to use from any thread.
+    """An open database: one connection that reads, and one that writes. Safe to use from any thread.
 
     What is committed survives the death of the process. In SQLite the last commits may be lost, each as a whole, if the
     machine itself dies.
@@ -37,7 +39,7 @@ class Database:
         self._folder = folder
         self.name = _name(engine, folder)
         """For messages; without a password."""
-        self.writer = Writer(engine, self.name)
+        self.writer: Writer = (LoopWriter if folder is not None else ThreadWriter)(engine, self.name)
         # Kept open: taking one from the pool for each look-up would double its cost.
         self._reader = _reading_connection(engine)
         self._reading = threading.Lock()
@@ -45,20 +47,25 @@ class Database:
 
     def read(self, statement: Executable, **parameters: Any) -> Sequence[Any]:
         """All rows of a query, with the columns as attributes. Raises :class:`~promptdescent.errors.StoreError`."""
+        with _naming(self.name):
+            return self._with_reader(lambda connection: connection.execute(statement, parameters).all())
+
+    def _with_reader(self, ask: Callable[[Connection], T]) -> T:
+        """What ``ask`` finds by the connection that reads."""
         from sqlalchemy.exc import DBAPIError
 
-        with _naming(self.name), self._reading:
+        with self._reading:
             if self._closed:
                 raise StoreError(f"the store {self.name} is closed")
             try:
-                return self._reader.execute(statement, parameters).all()
+                return ask(self._reader)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
             # A server may drop a connection that was idle for long.
             self._reader.close()
             self._reader = _reading_connection(self._engine)
-            return self._reader.execute(statement, parameters).all()
+            return ask(self._reader)
 
     async def read_async(self, statement: Executable, **parameters: Any) -> Sequence[Any]:
         """The same without holding up the event loop. A local file is read at once, which is quicker."""
@@ -72,6 +79,16 @@ class Database:
             if self._folder is not None:
                 return FileLease.take(self._folder / f"{run_id}.lock", wait=wait)
             return AdvisoryLease.take(self._engine, int(run_id, 16), wait=wait)
+
+    def held(self, run_ids: Collection[str]) -> frozenset[str]:
+        """Which of the runs are held, here or in another process."""
+        if not run_ids:
+            return frozenset()
+        with _naming(self.name):
+            if self._folder is not None:
+                return frozenset(one for one in run_ids if FileLease.is_held(self._folder / f"{one}.lock"))
+            numbers = self._with_reader(AdvisoryLease.held)
+            return frozenset(one for one in run_ids if int(one, 16) in numbers)
 
     def close(self) -> None:
         """Commit what waits and close all connections."""
@@ -199,7 +216,7 @@ def _at_head(connection: Connection) -> bool:
     if int(versions[0]) > int(HEAD):
         raise StoreError(
             f"the store {place} was written by a newer promptdescent (schema {versions[0]}, known up to {HEAD}):"
-            " install that version, or name another store"
+            " upgrade promptdescent, or name another store"
         )
     return bool(versions[0] == HEAD)
 

@@ -48,6 +48,16 @@ class FileLease:
                 return None
             time.sleep(_PAUSE)
 
+    @classmethod
+    def is_held(cls, path: Path) -> bool:
+        """Whether anybody holds the lease on ``path``. A file that a killed process left behind is removed."""
+        if not path.exists():
+            return False
+        lease = cls.take(path, wait=0.0)
+        if lease is not None:
+            lease.release()
+        return lease is None
+
     def release(self) -> None:
         # Removed before it is unlocked: whoever opened the old file sees in _lock that it is gone.
         self._path.unlink(missing_ok=True)
@@ -85,6 +95,18 @@ class AdvisoryLease:
                 return None
             time.sleep(_PAUSE)
         return cls(connection)
+
+    @staticmethod
+    def held(connection: Connection) -> frozenset[int]:
+        """The numbers of all leases on this database, whoever holds them."""
+        from sqlalchemy import text
+
+        # The server keeps a number of 64 bits as two halves, each without a sign.
+        query = text(
+            "SELECT classid::bigint AS high, objid::bigint AS low FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return frozenset((row.high << 32) + row.low for row in connection.execute(query))
 
     def release(self) -> None:
         # Closes the session, and with it the lock: a connection that went back to the pool would keep it.

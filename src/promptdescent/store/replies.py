@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptdescent.llm.base import StoredReply
+from promptdescent.llm.base import Known, StoredReply
 from promptdescent.records import Reply, Usage
 from promptdescent.store.schema import tables, unpack
 from promptdescent.store.store import Store
@@ -18,10 +20,21 @@ CacheMode = Literal["store", "run", "off"]
 """Which replies may be reused: those of any run, of the same run (resumed), or none."""
 
 _KEYS_AT_ONCE = 500
+_GATHERING_SECONDS = 0.001
+"""So long one look-up waits for others, to be answered by one query."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Question:
+    """A look-up that waits for its answer."""
+
+    call: str
+    keys: Sequence[str]
+    answer: asyncio.Future[Known]
 
 
 class RunReplies:
-    """Implements :class:`~promptdescent.llm.base.ReplyStore`.
+    """Implements :class:`~promptdescent.llm.base.ReplyStore`. Belongs to one event loop.
 
     It only reads: replies are added by the ledger, with the attempt that brought them, whatever the mode.
     """
@@ -30,19 +43,52 @@ class RunReplies:
         self._database = store.database
         self._run_id = run_id
         self._mode = mode
+        self._questions: list[_Question] = []
+        self._answering: set[asyncio.Task[None]] = set()
 
-    async def find(self, keys: Sequence[str]) -> Mapping[str, StoredReply]:
-        """Those of the keys that are known and may be reused: the run's own reply, else the oldest of other runs."""
-        if self._mode == "off":
-            return {}
+    async def find(self, call: str, keys: Sequence[str]) -> Known:
+        """What is known of the keys and may be reused: the run's own reply, else the oldest of other runs."""
+        loop = asyncio.get_running_loop()
+        question = _Question(call=call, keys=keys, answer=loop.create_future())
+        if not self._questions:
+            loop.call_later(_GATHERING_SECONDS, self._start_answering)
+        self._questions.append(question)
+        return await question.answer
+
+    def _start_answering(self) -> None:
+        questions, self._questions = self._questions, []
+        task = asyncio.get_running_loop().create_task(self._answer(questions))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, questions: Sequence[_Question]) -> None:
+        try:
+            replies: dict[str, StoredReply] = {}
+            calls: list[str] = []
+            if self._mode == "off":
+                calls = [question.call for question in questions]
+            else:
+                keys = list(dict.fromkeys(key for question in questions for key in question.keys))
+                replies = {row.key: _stored(row) for row in self._best(await self._rows(_by_keys(), keys))}
+                calls = list(dict.fromkeys(stored.call for stored in replies.values()))
+            used = frozenset(row.call for row in await self._rows(_uses(), calls, run_id=self._run_id))
+        # Not swallowed: those who asked get it. If the task died instead, they would wait for ever.
+        except Exception as error:
+            for question in questions:
+                if not question.answer.done():
+                    question.answer.set_exception(error)
+            return
+        for question in questions:
+            if not question.answer.done():
+                found = {key: replies[key] for key in question.keys if key in replies}
+                question.answer.set_result(Known(replies=found, used=used))
+
+    async def _rows(self, query: Select[Any], keys: Sequence[str], **parameters: str) -> list[Any]:
         rows: list[Any] = []
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             some = list(keys[start : start + _KEYS_AT_ONCE])
-            if len(some) == 1:
-                rows += await self._database.read_async(_one_key(), key=some[0])
-            else:
-                rows += await self._database.read_async(_several_keys(), keys=some)
-        return {row.key: _stored(row) for row in self._best(rows)}
+            rows += await self._database.read_async(query, keys=some, **parameters)
+        return rows
 
     def _best(self, rows: Iterable[Any]) -> Iterable[Any]:
         """One row per key."""
@@ -59,19 +105,21 @@ class RunReplies:
 
 
 @lru_cache(maxsize=1)
-def _one_key() -> Select[Any]:
-    from sqlalchemy import bindparam, select
-
-    replies = tables().replies
-    return select(replies).where(replies.c.key == bindparam("key"))
-
-
-@lru_cache(maxsize=1)
-def _several_keys() -> Select[Any]:
+def _by_keys() -> Select[Any]:
     from sqlalchemy import bindparam, select
 
     replies = tables().replies
     return select(replies).where(replies.c.key.in_(bindparam("keys", expanding=True)))
+
+
+@lru_cache(maxsize=1)
+def _uses() -> Select[Any]:
+    from sqlalchemy import bindparam, select
+
+    uses = tables().uses
+    return select(uses.c.call).where(
+        uses.c.run_id == bindparam("run_id"), uses.c.call.in_(bindparam("keys", expanding=True))
+    )
 
 
 def _stored(row: Any) -> StoredReply:

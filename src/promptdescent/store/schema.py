@@ -92,6 +92,7 @@ def _define_runs(metadata: MetaData) -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("payload", sa.Text, nullable=False),
         sa.Column("summary", sa.Text, nullable=True),
+        sa.Index("events_kind", "run_id", "kind", "seq"),
     )
 
 

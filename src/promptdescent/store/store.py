@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from promptdescent.errors import StoreError
 from promptdescent.records import Example, RunManifest, Split, from_json, to_json
 from promptdescent.store.database import Database, open_database
 from promptdescent.store.lease import Lease
 from promptdescent.store.schema import pack, tables, unpack
+from promptdescent.store.summaries import summary_of
+from promptdescent.version import __version__
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 State = Literal["running", "finished", "failed", "interrupted"]
-EventKind = Literal["status", "start", "step", "search ended", "verdict", "note", "caps", "forecast"]
+EventKind = Literal["status", "start", "step", "search ended", "verdict", "note", "caps", "forecast", "evaluation"]
 """A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a verdict a Verdict."""
 
 Clock: TypeAlias = Callable[[], float]
@@ -159,7 +166,14 @@ class Store:
         if run_id not in self._last_seq:
             self._last_seq[run_id] = self._newest_seq(run_id)
         self._last_seq[run_id] += 1
-        row = {"run_id": run_id, "seq": self._last_seq[run_id], "at": self.clock(), "kind": kind, "payload": payload}
+        row = {
+            "run_id": run_id,
+            "seq": self._last_seq[run_id],
+            "at": self.clock(),
+            "kind": kind,
+            "payload": payload,
+            "summary": summary_of(kind, payload),
+        }
         await self.database.writer.write({"events": [row]})
 
     def _newest_seq(self, run_id: str) -> int:
@@ -187,19 +201,42 @@ class Store:
 
     def status(self, run_id: str) -> RunStatus:
         """How a run stands. One that says it is running while no process holds it was killed: it is interrupted."""
-        said = [from_json(RunStatus, event.payload) for event in self.events(run_id, "status")]
-        status = said[-1] if said else RunStatus(state="running")
-        if status.state == "running" and not self._is_held(run_id):
-            return RunStatus(state="interrupted", reason="its process ended unexpectedly")
-        return status
+        from sqlalchemy import select
 
-    def _is_held(self, run_id: str) -> bool:
-        if run_id in self._leases:
-            return True
-        lease = self.database.lease(run_id, wait=0.0)
-        if lease is not None:
-            lease.release()
-        return lease is None
+        events = tables().events
+        query = select(events.c.payload).where(events.c.run_id == run_id, events.c.kind == "status")
+        said = self.database.read(query.order_by(events.c.seq.desc()).limit(1))
+        return self._standing({run_id: said[0].payload if said else None})[run_id]
+
+    def statuses(self, *, since: int = 0) -> dict[str, RunStatus]:
+        """How all runs stand whose number is at least ``since``, by id."""
+        from sqlalchemy import func, select
+
+        runs, events = tables().runs, tables().events
+        newest = (
+            select(events.c.run_id, func.max(events.c.seq).label("seq"))
+            .where(events.c.kind == "status")
+            .group_by(events.c.run_id)
+            .subquery()
+        )
+        query = (
+            select(runs.c.id, events.c.payload)
+            .join_from(runs, newest, newest.c.run_id == runs.c.id, isouter=True)
+            .join(events, (events.c.run_id == newest.c.run_id) & (events.c.seq == newest.c.seq), isouter=True)
+            .where(runs.c.number >= since)
+        )
+        return self._standing({row.id: row.payload for row in self.database.read(query)})
+
+    def _standing(self, said: Mapping[str, str | None]) -> dict[str, RunStatus]:
+        """What the last statuses that were said come to: of runs that say they run, those that nobody holds do not."""
+        statuses = {
+            run_id: RunStatus(state="running") if payload is None else from_json(RunStatus, payload)
+            for run_id, payload in said.items()
+        }
+        running = {run_id for run_id, status in statuses.items() if status.state == "running"} - self._leases.keys()
+        for run_id in running - self.database.held(running):
+            statuses[run_id] = RunStatus(state="interrupted", reason="its process ended unexpectedly")
+        return statuses
 
     # --- finding runs ---
 
@@ -208,7 +245,9 @@ class Store:
         from sqlalchemy import select
 
         runs = tables().runs
-        return tuple(self._run_row(row) for row in self.database.read(select(runs).order_by(runs.c.number)))
+        rows = self.database.read(select(runs).order_by(runs.c.number))
+        statuses = self.statuses()
+        return tuple(_run_row(row, statuses[row.id]) for row in rows)
 
     def find_run(self, name: str) -> RunRow:
         """The run whose id starts with ``name``, or the newest one for ``latest``.
@@ -224,7 +263,7 @@ class Store:
         else:
             found = self.database.read(newest_first.where(runs.c.id.startswith(name, autoescape=True)))
         if name and len(found) == 1:
-            return self._run_row(found[0])
+            return _run_row(found[0], self.status(found[0].id))
         place = f"in the store {self.database.name}"
         if name and found:
             raise StoreError(f"{len(found)} runs {place} start with {name!r}: {_listed(found)}")
@@ -232,14 +271,6 @@ class Store:
         if not recent:
             raise StoreError(f"there is no run {place} yet")
         raise StoreError(f"no run {name!r} {place}; the newest: {_listed(recent)}")
-
-    def _run_row(self, row: Any) -> RunRow:
-        return RunRow(
-            id=row.id,
-            created_at=row.created_at,
-            manifest=_manifest(row.id, row.manifest),
-            status=self.status(row.id),
-        )
 
     def manifest(self, run_id: str) -> RunManifest:
         """What a run is."""
@@ -266,19 +297,13 @@ class Store:
 
     # --- what a run owes to earlier ones ---
 
-    def foreign_reply_count(self, run_id: str) -> int:
-        """Replies that a run used and that other runs had paid for."""
-        return self._foreign(run_id)[0]
-
-    def oldest_foreign_reply(self, run_id: str) -> float | None:
-        """Unix time of the oldest of those replies; None if there is none."""
-        return self._foreign(run_id)[1]
-
-    def _foreign(self, run_id: str) -> tuple[int, float | None]:
+    def foreign_replies(self, run_id: str) -> tuple[int, float | None]:
+        """How many replies a run used that other runs had paid for, and when the oldest came, in Unix seconds."""
         from sqlalchemy import func, select
 
         uses, others, own = tables().uses, tables().replies, tables().replies.alias()
-        paid_itself = select(own.c.key).where(own.c.run_id == run_id, own.c.call == uses.c.call).exists()
+        # As a list, which is read in one go; asked call by call it would be found in as many places.
+        paid_itself = uses.c.call.in_(select(own.c.call).where(own.c.run_id == run_id))
         query = (
             select(func.count(others.c.key.distinct()), func.min(others.c.created_at))
             .join(uses, uses.c.call == others.c.call)
@@ -293,18 +318,15 @@ class Store:
 
         events, examples, runs = tables().events, tables().examples, tables().runs
         this = select(runs.c.number).where(runs.c.id == run_id).scalar_subquery()
-        query = (
-            select(examples.c.run_id)
-            .distinct()
-            .join(runs, runs.c.id == examples.c.run_id)
-            .join(events, (events.c.run_id == runs.c.id) & (events.c.kind == "verdict"))
-            .where(runs.c.number < this, examples.c.split == "test")
-        )
+        judged = select(events.c.seq).where(events.c.run_id == runs.c.id, events.c.kind == "verdict").exists()
+        tested = select(examples.c.position).where(examples.c.run_id == runs.c.id, examples.c.split == "test")
         ids = list(example_ids)
         earlier: set[str] = set()
         for start in range(0, len(ids), _IDS_AT_ONCE):
             some = ids[start : start + _IDS_AT_ONCE]
-            earlier.update(row.run_id for row in self.database.read(query.where(examples.c.example_id.in_(some))))
+            shared = tested.where(examples.c.example_id.in_(some)).exists()
+            found = self.database.read(select(runs.c.id).where(runs.c.number < this, judged, shared))
+            earlier.update(row.id for row in found)
         return len(earlier)
 
 
@@ -313,10 +335,36 @@ def _listed(found: Sequence[Any]) -> str:
     return ", ".join(row.id for row in found[:5]) + (", …" if len(found) > 5 else "")
 
 
+def _run_row(row: Any, status: RunStatus) -> RunRow:
+    return RunRow(id=row.id, created_at=row.created_at, manifest=_manifest(row.id, row.manifest), status=status)
+
+
 def _manifest(run_id: str, text: str) -> RunManifest:
+    """The manifest in ``text``; one of a newer version is refused, since what this one does not know may matter."""
     from pydantic import ValidationError
 
+    written_by = str(json.loads(text).get("version", ""))
+    if _release(written_by) > _release(__version__):
+        raise StoreError(
+            f"run {run_id} was written by promptdescent {written_by}, which is newer than this {__version__}:"
+            " upgrade promptdescent"
+        )
     try:
-        return from_json(RunManifest, text)
+        return from_json(RunManifest, text, whole=True)
     except ValidationError as error:
-        raise StoreError(f"run {run_id} was written by another version of promptdescent and cannot be read") from error
+        raise StoreError(
+            f"run {run_id} was written by another version of promptdescent ({_misfits(error)}) and cannot be read:"
+            " upgrade promptdescent"
+        ) from error
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version, without what marks it as not final; empty if there are none."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def _misfits(error: ValidationError) -> str:
+    """The fields that do not fit, at most five."""
+    fields = [".".join(map(str, one["loc"])) for one in error.errors()]
+    return ", ".join(fields[:5]) + (", …" if len(fields) > 5 else "")

@@ -1,4 +1,9 @@
-"""The one thread that writes. It takes all inserts that wait and commits them as one transaction (group commit)."""
+"""The one writer. All inserts that wait are committed as one transaction (group commit).
+
+A server's database is written by a thread of its own. A file is written in the event loop itself, at the end of each
+turn in which something was to be written: such a commit takes less time than to wake a thread, which in a busy process
+has to wait for its turn of the interpreter, while a slot of the endpoint stands idle.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from promptdescent.errors import StoreError
 from promptdescent.store.schema import tables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Table
-    from sqlalchemy.sql.dml import Insert
+    from sqlalchemy import Connection, Engine
 
 Rows: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 """What one write inserts: rows by table name. All rows of a table have the same columns."""
@@ -34,14 +39,73 @@ class _Write:
     waiter: asyncio.Future[None] | Future[None]
 
 
-class Writer:
+class Writer(Protocol):
     """Inserts rows; there is no way to change or delete any. All methods may be called from any thread."""
+
+    async def write(self, rows: Rows) -> None:
+        """Insert ``rows``, all or none; return when they are committed. They may be even if the caller is cancelled.
+
+        Raises :class:`~promptdescent.errors.StoreError`.
+        """
+
+    def write_sync(self, rows: Rows) -> None:
+        """The same for callers outside an event loop."""
+
+    def close(self) -> None:
+        """Commit what waits. Later writes raise :class:`~promptdescent.errors.StoreError`."""
+
+
+class LoopWriter:
+    """Commits in the thread that writes: for a file on a local disk."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         """``name`` is the store's name in error messages."""
-        self._engine = engine
-        self._name = name
-        self._inserts = [(table.name, _insert(table, engine.dialect.name)) for table in tables().in_order()]
+        self._connection = _WritingConnection(engine, name)
+        self._one_at_a_time = threading.Lock()
+        self._waiting: list[_Write] = []
+        self._closed = False
+
+    async def write(self, rows: Rows) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        with self._one_at_a_time:
+            self._check_open()
+            if not self._waiting:
+                loop.call_soon(self._commit)
+            self._waiting.append(_Write(rows=rows, waiter=waiter))
+        await waiter
+
+    def write_sync(self, rows: Rows) -> None:
+        waiter: Future[None] = Future()
+        with self._one_at_a_time:
+            self._check_open()
+            self._waiting.append(_Write(rows=rows, waiter=waiter))
+        self._commit()
+        waiter.result()
+
+    def close(self) -> None:
+        self._commit()
+        with self._one_at_a_time:
+            self._closed = True
+            self._connection.close()
+
+    def _commit(self) -> None:
+        with self._one_at_a_time:
+            writes, self._waiting = self._waiting, []
+            for start in range(0, len(writes), _MOST_AT_ONCE):
+                self._connection.commit(writes[start : start + _MOST_AT_ONCE])
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise self._connection.is_closed()
+
+
+class ThreadWriter:
+    """Commits in a thread of its own: for a server, whose answers take their time."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        """``name`` is the store's name in error messages."""
+        self._connection = _WritingConnection(engine, name)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
@@ -49,22 +113,16 @@ class Writer:
         self._thread.start()
 
     async def write(self, rows: Rows) -> None:
-        """Insert ``rows``, all or none; return when they are committed. They may be even if the caller is cancelled.
-
-        Raises :class:`~promptdescent.errors.StoreError`.
-        """
         waiter = asyncio.get_running_loop().create_future()
         self._put(_Write(rows=rows, waiter=waiter))
         await waiter
 
     def write_sync(self, rows: Rows) -> None:
-        """The same for callers outside an event loop."""
         waiter: Future[None] = Future()
         self._put(_Write(rows=rows, waiter=waiter))
         waiter.result()
 
     def close(self) -> None:
-        """Commit what waits and end the thread. Later writes raise :class:`~promptdescent.errors.StoreError`."""
         with self._closing:
             if not self._closed:
                 self._closed = True
@@ -74,7 +132,7 @@ class Writer:
     def _put(self, write: _Write) -> None:
         with self._closing:
             if self._closed:
-                raise StoreError(f"the store {self._name} is closed")
+                raise self._connection.is_closed()
             self._queue.put(write)
 
     def _work(self) -> None:
@@ -84,9 +142,30 @@ class Writer:
             while len(waiting) < _MOST_AT_ONCE and not self._queue.empty():  # this thread is the only one that takes
                 waiting.append(self._queue.get())
             last = waiting[-1] is None
-            self._commit([write for write in waiting if write is not None])
+            self._connection.commit([write for write in waiting if write is not None])
+        self._connection.close()
 
-    def _commit(self, writes: Sequence[_Write]) -> None:
+
+class _WritingConnection:
+    """The connection that inserts. Used by one thread at a time."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._order = [table.name for table in tables().in_order()]
+        self._connection: Connection | None = None
+
+    def is_closed(self) -> StoreError:
+        """What is said to those who come too late."""
+        return StoreError(f"the store {self._name} is closed")
+
+    def close(self) -> None:
+        """Give the connection back; the next commit would open one anew."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def commit(self, writes: Sequence[_Write]) -> None:
         """Commit all writes together; if that fails, each alone, so that one that cannot be done harms no other."""
         if not writes:
             return
@@ -99,17 +178,22 @@ class Writer:
 
     def _try(self, several: Sequence[Rows]) -> Exception | None:
         try:
-            with self._engine.begin() as connection:
-                self._execute(connection, several)
-        # Not swallowed: whoever waits for these rows gets it. If the thread died instead, they would wait for ever.
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
+                self._execute(self._connection, several)
+        # Not swallowed: whoever waits for these rows gets it. If it were raised here, they would wait for ever.
         except Exception as error:
+            self.close()  # a connection that failed is not trusted again
             return self._named(error)
         return None
 
     def _execute(self, connection: Connection, several: Sequence[Rows]) -> None:
-        for table, statement in self._inserts:
+        for table in self._order:
             if rows := [row for rows in several for row in rows.get(table, ())]:
-                connection.execute(statement, rows)
+                # The text of the statement is made once: to compile it each time would cost more than the inserting.
+                text = _insert_text(connection.dialect.name, table, tuple(rows[0]))
+                connection.exec_driver_sql(text, rows)
 
     def _named(self, error: Exception) -> Exception:
         from sqlalchemy.exc import DBAPIError
@@ -121,15 +205,14 @@ class Writer:
         return named
 
 
-def _insert(table: Table, dialect: str) -> Insert:
-    from sqlalchemy import insert
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    if table.name not in _FIRST_ROW_STAYS:
-        return insert(table)
-    if dialect == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+@lru_cache(maxsize=64)
+def _insert_text(dialect: str, table: str, columns: tuple[str, ...]) -> str:
+    """An INSERT with named parameters, in the way of the dialect's driver."""
+    mark = ":{}" if dialect == "sqlite" else "%({})s"
+    names = ", ".join(f'"{column}"' for column in columns)
+    marks = ", ".join(mark.format(column) for column in columns)
+    stays = " ON CONFLICT DO NOTHING" if table in _FIRST_ROW_STAYS else ""
+    return f'INSERT INTO "{table}" ({names}) VALUES ({marks}){stays}'  # noqa: S608 - our own names, no values
 
 
 def _tell(writes: Sequence[_Write], error: Exception | None) -> None:
@@ -141,8 +224,18 @@ def _tell(writes: Sequence[_Write], error: Exception | None) -> None:
         else:
             _settle([write.waiter], error)
     for loop, waiters in by_loop.items():
+        if loop is _running_loop():
+            _settle(waiters, error)
+            continue
         with contextlib.suppress(RuntimeError):  # the loop was closed, so nobody waits any more
             loop.call_soon_threadsafe(_settle, waiters, error)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _settle(waiters: Sequence[asyncio.Future[None] | Future[None]], error: Exception | None) -> None:

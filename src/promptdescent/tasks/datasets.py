@@ -1,17 +1,16 @@
-"""Readers: rows from CSV, JSONL and JSON files or from memory, examples from rows, splits from a source."""
+"""Readers: examples from rows, splits from a source."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptdescent.errors import ConfigError, DataError, nearest
 from promptdescent.records import Example
-from promptdescent.tasks.splits import Splits, SplitSizes, ready_splits, split_by_column, split_by_seed
+from promptdescent.tasks.files import NotText, Row, other_separator, read_rows
+from promptdescent.tasks.splits import Splits, SplitSizes, all_as_test, ready_splits, split_by_column, split_by_seed
 from promptdescent.text import fingerprint
 
 INPUT_NAMES = ("input", "text", "question", "sentence")
@@ -19,185 +18,6 @@ INPUT_NAMES = ("input", "text", "question", "sentence")
 
 TARGET_NAMES = ("target", "label", "answer", "output")
 """Columns that are taken as target where none is named."""
-
-LONGEST_FIELD = 2**31 - 1
-"""Characters in one CSV field; the csv module's own limit of 131,072 is below a long document."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row as its file has it."""
-
-    number: int
-    """1-based line of a CSV or JSONL file where the row begins, as an editor shows it; 1-based item of a JSON list."""
-    columns: Mapping[str, object]
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a file, at least one; its suffix says how to read it.
-
-    CSV has a header; fields may hold quoted line breaks. JSONL has one object per line. JSON is a list of objects, or
-    an object with exactly one value that is such a list, as BIG-Bench Hard's files are. All are UTF-8, with or without
-    a byte order mark.
-
-    Raises :class:`DataError`, naming the file and where possible the line.
-    """
-    if not path.exists():
-        raise DataError(f"{path}: there is no such file")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path}: the suffix {path.suffix!r} is not known; use one of {', '.join(_READERS)}")
-    text = _read_text(path)
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; give a file with one labelled example per row")
-    rows = reader(path, text)
-    if not rows:
-        raise DataError(f"{path}: the file has no rows; give one labelled example per row")
-    return rows
-
-
-def _read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: the file cannot be read: {error.strerror}") from error
-    mark = len(b"\xef\xbb\xbf") if data.startswith(b"\xef\xbb\xbf") else 0
-    try:
-        text = data[mark:].decode()
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, data, error.start + mark) from None
-    if "\0" in text:  # what UTF-16 and binary files look like when every byte happens to be valid
-        raise _wrong_encoding(path, data, data.index(b"\0"))
-    return text
-
-
-def _wrong_encoding(path: Path, data: bytes, at: int) -> DataError:
-    """Where the first byte is that cannot be in UTF-8 text, and what the file is likely to be."""
-    place = f"{path}, line {data.count(bytes([10]), 0, at) + 1} (byte {at + 1} of the file): not UTF-8 text"
-    wide = _utf_16(data)
-    if wide is None and b"\0" in data[:1000]:
-        return DataError(
-            f"{place}, and no text at all: give a .csv, .jsonl or .json file (not a spreadsheet or archive)"
-        )
-    given = f"`iconv -f {wide or 'latin1'} -t utf-8`"
-    if wide is None:
-        given += ", with the encoding it has in place of latin1"
-    return DataError(f"{place}; save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8'; or {given})")
-
-
-def _utf_16(data: bytes) -> str | None:
-    """The name of the encoding if the file is likely to be UTF-16: by its byte order mark, or since every other of its
-    first bytes is 0, as in text of mostly Latin letters.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    head = data[:1000]
-    for name, zeros in (("utf-16le", head[1::2]), ("utf-16be", head[0::2])):
-        if zeros and zeros.count(0) > len(zeros) / 2:
-            return name
-    return None
-
-
-def _read_csv(path: Path, text: str) -> list[Row]:
-    csv.field_size_limit(LONGEST_FIELD)
-    # strict: otherwise a quote that is never closed would swallow the rest of the file without a word.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    rows = []
-    start = 1
-    try:
-        for fields in reader:
-            if not fields:  # an empty line
-                pass
-            elif header is None:
-                header = _header(path, fields)
-            elif len(fields) != len(header):
-                raise DataError(
-                    f"{path}, line {start}: {len(fields)} fields, but the header has {len(header)} columns; "
-                    "put fields that hold a comma or a line break in double quotes"
-                )
-            else:
-                rows.append(Row(start, dict(zip(header, fields, strict=True))))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, row that begins at line {start}: not readable as CSV ({error}); check its quotes"
-        ) from None
-    return rows
-
-
-def _header(path: Path, fields: Sequence[str]) -> list[str]:
-    names = [name.strip() for name in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(
-                f"{path}: the header names the column {name!r} more than once; give each column its own name"
-            )
-    return names
-
-
-def _read_jsonl(path: Path, text: str) -> list[Row]:
-    rows = []
-    # Not splitlines(): JSON strings may hold U+2028 and the like, which it takes for line ends.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            value = _parse_json(path, line, first_line=number)
-            if not isinstance(value, dict):
-                raise DataError(
-                    f"{path}, line {number}: {_kind(value)}, not an object; a .jsonl file has one {{...}} per line, "
-                    "a file with one list in it is a .json file"
-                )
-            rows.append(Row(number, value))
-    return rows
-
-
-def _read_json(path: Path, text: str) -> list[Row]:
-    value = _parse_json(path, text, first_line=1)
-    if isinstance(value, dict):
-        lists = {key: item for key, item in value.items() if _is_list_of_objects(item)}
-        if len(lists) != 1:
-            found = f"it has {len(lists)} of them: {', '.join(lists)}" if lists else "it has none"
-            raise DataError(f"{path}: an object must hold exactly one list of objects as its rows; {found}")
-        (value,) = lists.values()
-    if not isinstance(value, list):
-        raise DataError(f"{path}: holds {_kind(value)}; a list of objects is needed, or an object that holds one")
-    for number, item in enumerate(value, start=1):
-        if not isinstance(item, dict):
-            raise DataError(f"{path}, item {number}: {_kind(item)}, not an object with columns")
-    return [Row(number, item) for number, item in enumerate(value, start=1)]
-
-
-def _is_list_of_objects(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
-
-
-def _parse_json(path: Path, text: str, *, first_line: int) -> object:
-    try:
-        # NaN and Infinity are no JSON, but tables with gaps are often written so: read them as gaps.
-        parsed: object = json.loads(text, parse_constant=lambda _: None)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise DataError(f"{path}, line {line}, column {error.colno}: not valid JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists without end
-        raise DataError(f"{path}, from line {first_line} on: not readable as JSON: {error}") from None
-    return parsed
-
-
-def _kind(value: object) -> str:
-    names: dict[type, str] = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "true or false",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
-
-
-_READERS: dict[str, Callable[[Path, str], list[Row]]] = {".csv": _read_csv, ".jsonl": _read_jsonl, ".json": _read_json}
 
 
 # --- examples --------------------------------------------------------------------------------------------------------
@@ -233,6 +53,7 @@ def to_examples(
         if list(inputs).count(name) > 1:
             raise ConfigError(f"--input names the column {name!r} more than once")
         _refuse([row for row in rows if name not in row.columns], f"no column {name!r} (--input)", path)
+    _refuse_what_is_no_text(rows[0], (*(("--input", name) for name in inputs), ("--target", target)), path)
     targets = ["" if target is None else _text(row.columns.get(target)).strip() for row in rows]
     if target_for is not None:
         _refuse(
@@ -257,6 +78,16 @@ def _target_column(rows: Sequence[Row], name: str | None, *, path: Path | str, t
         raise DataError(
             f"{error} ({target_for} needs a right answer per row; see docs/metrics.md for those that do not)"
         ) from None
+
+
+def _refuse_what_is_no_text(row: Row, columns: Iterable[tuple[str, str | None]], path: Path | str) -> None:
+    for flag, name in columns:
+        value = None if name is None else row.columns.get(name)
+        if isinstance(value, NotText):
+            raise DataError(
+                f"{path}: the column {name!r} ({flag}) holds {value.kind}, which is no text, number, date or list of "
+                "them; save what you need of it as a column of its own"
+            )
 
 
 def _example(row: Row, inputs: Sequence[str], target: str, path: Path | str) -> Example:
@@ -298,9 +129,8 @@ def _known_column(
 
 
 def _separator_hint(columns: Sequence[str]) -> str:
-    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
-        return " (the header has no comma: save the file with commas between its columns)"
-    return ""
+    hint = other_separator(columns)
+    return f" ({hint})" if hint else ""
 
 
 def _refuse(rows: Sequence[Row], what: str, path: Path | str) -> None:
@@ -330,6 +160,8 @@ class DataSource:
     target_for: str | None = "the metric"
     """What needs a target, for messages; None if rows may be without one."""
     sizes: SplitSizes = field(default_factory=SplitSizes)
+    whole: bool = False
+    """Whether every row is a test row, for a prompt that is scored on all of them."""
 
 
 def load_splits(source: DataSource, *, seed: int) -> Splits:
@@ -339,10 +171,14 @@ def load_splits(source: DataSource, *, seed: int) -> Splits:
     _check_source(source)
     if source.train and source.dev and source.test:
         files = (source.train, source.dev, source.test)
-        return ready_splits(*(_read_examples(path, source) for path in files), path=", ".join(map(str, files)))
+        read = [_read_examples(path, source) for path in files]
+        paths = ", ".join(map(str, files))
+        return all_as_test([row for rows in read for row in rows]) if source.whole else ready_splits(*read, path=paths)
     path: Path | str = source.file or "rows"
     rows = read_rows(source.file) if source.file else _rows_in_memory(source.rows or ())
     examples = _to_examples(rows, path, source)
+    if source.whole:
+        return all_as_test(examples)
     if source.split_column is None:
         return split_by_seed(examples, seed=seed, sizes=source.sizes, stratify=True, path=path)
     column = _known_column(rows, source.split_column, flag="--split-column", path=path)

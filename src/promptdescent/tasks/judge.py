@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from promptdescent.errors import ConfigError, MalformedReply, TransientError
 from promptdescent.llm.base import LLM, Draw, Request
-from promptdescent.llm.limits import samples
+from promptdescent.llm.streams import samples
 from promptdescent.records import Example, Message, ModelSettings
 from promptdescent.tasks.metrics.base import Score, references
 from promptdescent.text import extract_tagged, fingerprint

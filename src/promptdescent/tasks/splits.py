@@ -279,6 +279,11 @@ def split_by_column(
     return ready_splits(drawn["train"], drawn["dev"], drawn["test"], path=path)
 
 
+def all_as_test(examples: Sequence[Example]) -> Splits:
+    """Every row a test row, where one prompt is scored and nothing is searched for."""
+    return Splits(train=(), dev=(), test=tuple(examples), unused=0, leaked=(), notes=())
+
+
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from promptdescent.errors import ConfigError, DataError, nearest
-from promptdescent.records import Example, Placement, Prompt, TaskBrief
+from promptdescent.records import Example, Placement, Prompt, ScoredRows, TaskBrief
 from promptdescent.tasks.judge import RIGHTNESS, Judge
 from promptdescent.tasks.metrics import CHOICES, Choice, FunctionMetric, Metric, check_metric, choose_metric
 from promptdescent.tasks.objective import Mean, Objective, ScoredRow, choose_objective
@@ -57,6 +57,10 @@ class Task:
         distinct = {example.inputs: example for example in reversed(self.test) if example.id not in leaked}
         return tuple(reversed(distinct.values()))
 
+    def rows_on(self, on: ScoredRows) -> tuple[Example, ...]:
+        """The rows that a prompt is scored on without a search; where all rows are, the test rows are all there are."""
+        return self.dev if on == "dev" else self.verdict_rows
+
     @property
     def brief(self) -> TaskBrief:
         """What the parts of an optimizer may know: of the rows, those of train only."""
@@ -66,11 +70,16 @@ class Task:
             placeholders=placeholders(self.start.text) if self.placement == "template" else (),
             train=self.train,
             mean_over_rows=self.objective.mean_over_rows,
-            # With a cost of length there is always a shorter prompt that might score higher.
             perfect_score=None if self.length_cost else self.metric.perfect_score,
+            shortest_perfect=self._shortest_perfect,
             scoring=self._scoring,
             notes=self.about,
         )
+
+    @property
+    def _shortest_perfect(self) -> float | None:
+        perfect = self.metric.perfect_score
+        return None if perfect is None or not self.length_cost else perfect - self.length_cost
 
     @property
     def _scoring(self) -> str:
@@ -120,7 +129,8 @@ def build_task(
     the first row, labels for what is no choice, and a judge with nothing to go by; :class:`DataError` for targets that
     do not fit the metric or the labels.
     """
-    columns = [name for name, _ in splits.train[0].inputs]
+    first = next(iter((*splits.train, *splits.dev, *splits.test)))
+    columns = [name for name, _ in first.inputs]
     placed = choose_placement(prompt, columns, placement)
     if placed == "template" or (placement is None and placeholders(prompt)):
         check_template(prompt, columns)
@@ -128,7 +138,7 @@ def build_task(
     chosen = _choose_metric(metric, targets, read=read, labels=labels)
     if isinstance(chosen, FunctionMetric):
         # Whether the function works at all is to be known before calls are paid for.
-        chosen.score(splits.train[0].target or splits.train[0].question, splits.train[0])
+        chosen.score(first.target or first.question, first)
     _check_judge(chosen, targets)
     chosen_labels = chosen.labels if isinstance(chosen, Choice) else ()
     return Task(
@@ -181,7 +191,7 @@ def _check_judge(metric: Metric | Judge, targets: Sequence[str]) -> None:
 
 def _copy_notes(splits: Splits) -> list[str]:
     copies = len(splits.test) - len({example.inputs for example in splits.test})
-    return [f"{copies} of the test rows are copies of others; the verdict counts each row once."] if copies else []
+    return [f"{copies} of the test rows are copies of others; the score counts each row once."] if copies else []
 
 
 def _template_notes(prompt: str, columns: Sequence[str], placement: Placement) -> list[str]:
@@ -191,11 +201,13 @@ def _template_notes(prompt: str, columns: Sequence[str], placement: Placement) -
     return [f"The prompt does not name the input column {column!r}, so the model does not see it." for column in unseen]
 
 
-def commonest_answer_score(task: Task) -> float | None:
-    """The score of always answering the commonest label of the verdict's rows; None if it is no choice."""
+def commonest_answer_score(task: Task, rows: Sequence[Example] | None = None) -> float | None:
+    """The score of always answering the commonest label of these rows, the verdict's by default; None if it is no
+    choice.
+    """
     if not isinstance(task.metric, Choice):
         return None
-    targets = [example.target for example in task.verdict_rows]
+    targets = [example.target for example in (task.verdict_rows if rows is None else rows)]
     ((commonest, _),) = Counter(label_key(target) for target in targets).most_common(1)
     return task.objective.combine(
         [ScoredRow(float(label_key(target) == commonest), commonest, target) for target in targets]

@@ -40,6 +40,7 @@ class SimulatedJudge:
 
     serves_n = True
     refuses_temperature = False
+    context_tokens = None
 
     def __init__(self, settings: JudgeModelSettings, *, latency: float = 0.0, faults: Faults | None = None) -> None:
         """``latency``: mean seconds per call."""

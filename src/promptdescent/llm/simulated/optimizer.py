@@ -76,6 +76,10 @@ class SimulatedOptimizer:
     def refuses_temperature(self) -> bool:
         return False
 
+    @property
+    def context_tokens(self) -> int | None:
+        return None
+
     async def prepare(self) -> None:
         """Nothing to check."""
 

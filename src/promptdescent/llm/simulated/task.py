@@ -92,6 +92,10 @@ class SimulatedTask:
     def refuses_temperature(self) -> bool:
         return False
 
+    @property
+    def context_tokens(self) -> int | None:
+        return None
+
     async def prepare(self) -> None:
         """Nothing to check."""
 

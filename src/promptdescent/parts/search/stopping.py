@@ -8,6 +8,9 @@ from typing import Protocol
 from promptdescent.errors import ConfigError
 from promptdescent.records import OptimizerState, TaskBrief
 
+ROUNDING = 1e-9
+"""What a mean of scores may miss by rounding."""
+
 
 class Stopping(Protocol):
     """Ends a search early."""
@@ -35,13 +38,16 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True)
 class PerfectScore:
-    """When the best prompt cannot be beaten on the dev rows."""
+    """When no candidate can still win: the best prompt has the highest dev score that any could reach. With a cost of
+    length that is a perfect score less the cost of one word.
+    """
 
     def reason(self, state: OptimizerState, brief: TaskBrief) -> str:
-        score = state.best.score
-        if brief.perfect_score is not None and score is not None and score >= brief.perfect_score:
-            return "perfect dev score"
-        return ""
+        score, reachable = state.best.score, brief.reachable_score
+        if score is None or reachable is None or score < reachable - ROUNDING:
+            return ""
+        why = "perfect dev score" if brief.perfect_score is not None else "perfect dev score, and no prompt is shorter"
+        return f"no candidate can still win: {why}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,5 +57,5 @@ class TargetScore:
     score: float
 
     def reason(self, state: OptimizerState, brief: TaskBrief) -> str:
-        reached = state.best.score is not None and state.best.score >= self.score
-        return f"dev score {self.score:g} reached" if reached else ""
+        reached = state.best.score is not None and state.best.score >= self.score - ROUNDING
+        return f"target dev score {self.score:g} reached" if reached else ""

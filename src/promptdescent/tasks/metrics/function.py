@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.base import Score
+from promptdescent.tasks.metrics.source import source_digest
 
 Argument = Literal["target", "inputs"]
 
@@ -54,6 +55,11 @@ class FunctionMetric:
     @property
     def needs_target(self) -> bool:
         return "target" in self._takes
+
+    @property
+    def source(self) -> str:
+        """Digest of the function's source; empty where it cannot be seen."""
+        return source_digest(self._function)
 
     def score(self, reply: str, example: Example) -> Score:
         row = f"the row {' '.join(example.question.split())[:60]!r}"

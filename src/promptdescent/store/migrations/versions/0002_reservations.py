@@ -16,3 +16,4 @@ def upgrade() -> None:
     op.add_column("attempt_ends", sa.Column("counter", sa.Text, nullable=True))
     op.add_column("attempt_ends", sa.Column("lost", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("events", sa.Column("summary", sa.Text, nullable=True))
+    op.create_index("events_kind", "events", ["run_id", "kind", "seq"])

@@ -1,0 +1,55 @@
+"""The command ``export``: a prompt for use elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from promptdescent.cli import output
+from promptdescent.cli.running import opened_store
+from promptdescent.errors import ConfigError
+from promptdescent.report.export import export_json, prompt_text
+from promptdescent.report.record import run_record
+from promptdescent.report.text import printable
+
+
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Beginning of a run's id, or latest.")] = "latest",
+    to: Annotated[
+        Literal["text", "json"],
+        typer.Option("--to", help="text: the best prompt and nothing else; json: with what is known of it."),
+    ] = "text",
+    file: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write this file instead of to the terminal.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
+    store: Annotated[
+        str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.")
+    ] = ".promptdescent",
+) -> None:
+    """Print or write the best prompt of a run."""
+    with opened_store(store, must_exist=True) as opened:
+        record = run_record(opened, run)
+    text = prompt_text(record) if to == "text" else export_json(record) + "\n"
+    if file is not None:
+        _write(Path(file), text, force=force)
+    elif to == "text" and not sys.stdout.isatty():
+        output.exactly(text)
+    else:
+        output.result(printable(text.rstrip("\n")))
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    """Write the file whole or not at all. Raises :class:`ConfigError`."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8", newline="") as opened:
+            opened.write(text)
+    except FileExistsError:
+        raise ConfigError(
+            f"--output {path}: the file exists; give another one, or --force to write over it"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"--output {path}: the file cannot be written: {error.strerror}") from error

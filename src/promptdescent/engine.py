@@ -1,0 +1,160 @@
+"""What drives the models of a run: cache, budget, slots and record around each, and what is built on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from promptdescent.assembly import Models, cache_mode
+from promptdescent.config import RunSpec
+from promptdescent.errors import ConfigError
+from promptdescent.evaluator import Evaluator
+from promptdescent.llm.base import LLM, Draw, Totals
+from promptdescent.llm.budget import Budget, Caps, most_tokens
+from promptdescent.llm.cache import CachedLLM, CallsAtHand
+from promptdescent.llm.failures import Breaker, read_limits
+from promptdescent.llm.limits import Engine, RetryPolicy
+from promptdescent.llm.profile import Profile
+from promptdescent.llm.rates import RateLimits
+from promptdescent.narrator import NarratedLedger, Narrator
+from promptdescent.optimizer import Surroundings
+from promptdescent.optimizer_model import OptimizerModel
+from promptdescent.parts.recipe import Recipe
+from promptdescent.planning import Forecast
+from promptdescent.records import Prompt, Role, RunManifest, Usage
+from promptdescent.run_record import RunRecord
+from promptdescent.tasks.judge import Judge, JudgeModel
+from promptdescent.tasks.scoring import Scorer, by_metric
+from promptdescent.tasks.target import PromptTarget
+from promptdescent.tasks.task import Task
+
+LARGEST_WINDOW = 2048
+"""Rows in work at once at most, which bounds the memory they take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSetup:
+    """All that a run is made of."""
+
+    record: RunRecord
+    manifest: RunManifest
+    spec: RunSpec
+    """The settings in force: as recorded, with what a resumed run has raised since."""
+    task: Task
+    recipe: Recipe
+    models: Models
+    narrator: Narrator
+    plan: Forecast
+    profile: Profile
+
+
+class RunEngine:
+    """The models of a run behind its cache, budget and ledger, and what is built on them."""
+
+    def __init__(self, run: RunSetup) -> None:
+        manifest, task, models, spec = run.manifest, run.task, run.models, run.spec
+        self._ledger = ledger = NarratedLedger(run.record.ledger(), run.narrator)
+        self._verdict_rows = task.verdict_rows
+        self.budget = Budget(
+            caps_of(spec),
+            ledger.totals(),
+            clock=time.monotonic,
+            prices=run.plan.prices,
+            worked=run.record.seconds_at_work(),
+        )
+        self._began = time.monotonic()
+        self._called_before = sum(sums.paid.calls for sums in ledger.totals().values())
+        slots = models.slots(run.profile.slots_change)
+        run.profile.watch(slots)
+        breaker = Breaker(read_limits(spec.failure_limit))
+        engine = Engine(
+            slots=slots,
+            rates=RateLimits(requests=spec.requests_per_minute, tokens=spec.tokens_per_minute),
+            budget=self.budget,
+            ledger=ledger,
+            breaker=breaker,
+            profile=run.profile,
+            clock=run.record.clock,
+            retry=RetryPolicy(attempts=spec.attempts),
+        )
+        at_hand = CallsAtHand()
+
+        def wrapped(llm: LLM) -> LLM:
+            replies = run.record.replies(cache_mode(llm, manifest.cache))
+            return CachedLLM(models.sender(llm, engine), replies=replies, engine=engine, at_hand=at_hand)
+
+        self._target = target = PromptTarget(wrapped(models.task), manifest.task_model, task.placement)
+        scorer = _scorer(run, wrapped)
+
+        def evaluator(*, length_cost: float, unaffordable_is_missing: bool) -> Evaluator:
+            return Evaluator(
+                target=target,
+                scorer=scorer,
+                objective=task.objective,
+                seed=manifest.seed,
+                # Far more than run at once, so that one row that waits for its retry holds up no other.
+                window=min(16 * slots.most, LARGEST_WINDOW),
+                length_cost=length_cost,
+                unaffordable_is_missing=unaffordable_is_missing,
+                watch=lambda kind: breaker.reply_read("task", kind),
+            )
+
+        self.evaluator = evaluator(length_cost=task.length_cost, unaffordable_is_missing=False)
+        self.verdict_evaluator = evaluator(length_cost=0.0, unaffordable_is_missing=True)
+        self.around = Surroundings(
+            brief=task.brief,
+            dev=task.dev,
+            evaluate=self.evaluator,
+            model=OptimizerModel(
+                llm=wrapped(models.optimizer),
+                settings=manifest.optimizer_model,
+                watch=lambda end: breaker.reply_read("optimizer", end),
+            ),
+            similarity=models.similarity,
+            seed=manifest.seed,
+            later_seeds=spec.later_seeds,
+        )
+
+    @property
+    def totals(self) -> Mapping[Role, Totals]:
+        """What the run has used and paid so far."""
+        return self._ledger.totals()
+
+    @property
+    def used(self) -> Usage:
+        """All that it has used, of every role."""
+        return sum((both.used for both in self.totals.values()), Usage())
+
+    def dearest_verdict_call(self, best: Prompt) -> int:
+        """Tokens that one call of the verdict can have at most."""
+        draw = Draw(seed=0, step=0, slot="", index=0)
+        return max(
+            (most_tokens(self._target.request(best, row, draw=draw)).tokens for row in self._verdict_rows), default=0
+        )
+
+    @property
+    def seconds_per_call(self) -> float:
+        """How long the run takes per call since it was started or resumed."""
+        calls = sum(sums.paid.calls for sums in self.totals.values()) - self._called_before
+        return (time.monotonic() - self._began) / max(1, calls)
+
+
+def caps_of(spec: RunSpec) -> Caps:
+    """The caps in the settings of a run."""
+    return Caps(
+        calls=spec.max_calls,
+        tokens=spec.max_total_tokens,
+        money=spec.max_money,
+        seconds=None if spec.max_minutes is None else 60 * spec.max_minutes,
+    )
+
+
+def _scorer(run: RunSetup, wrapped: Callable[[LLM], LLM]) -> Scorer:
+    """How the run's replies are scored; a judge's calls go through the run's cache and budget as all others do."""
+    metric, llm, settings = run.task.metric, run.models.judge, run.manifest.judge_model
+    if not isinstance(metric, Judge):
+        return by_metric(metric)
+    if llm is None or settings is None:
+        raise ConfigError("the record of this run names no judge, though its metric is judge; start a new run")
+    return JudgeModel(judge=metric, llm=wrapped(llm), settings=settings, seed=run.manifest.seed)

@@ -1,0 +1,52 @@
+"""The runs of a store as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from promptdescent.report.columns import columns
+from promptdescent.report.record import date
+from promptdescent.report.text import one_line, score_text
+from promptdescent.store.listing import ListedRun, ListedVerdict
+
+HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "gain on test rows", "calls paid")
+
+
+def listing(runs: Sequence[ListedRun], *, terminal: bool) -> str:
+    """One line per run, safe to print; ``terminal``: as a table that is as wide as that."""
+    return columns(HEAD, [_cells(run) for run in runs], terminal=terminal)
+
+
+def listing_json(runs: Sequence[ListedRun]) -> str:
+    """The same with all that is known, as JSON in ASCII."""
+    return json.dumps([{**asdict(run), "created_at": date(run.created_at)} for run in runs], indent=2)
+
+
+def _cells(run: ListedRun) -> tuple[str, ...]:
+    return (
+        run.id,
+        date(run.created_at)[:16].replace("T", " "),
+        run.status.state,
+        one_line(run.recipe) or "-",
+        "-" if run.seed is None else str(run.seed),
+        _models(run),
+        score_text(run.best_score),
+        _gain(run.verdict),
+        f"{run.calls:,}",
+    )
+
+
+def _models(run: ListedRun) -> str:
+    """The names in the order of their roles; one that has several roles is said once."""
+    return " / ".join(dict.fromkeys(map(one_line, run.models.values()))) or "-"
+
+
+def _gain(verdict: ListedVerdict | None) -> str:
+    """The difference and its 95 % interval."""
+    if verdict is None:
+        return "-"
+    low, high = verdict.interval
+    shown = "shown" if verdict.gain_shown else "not shown"
+    return f"{verdict.difference:+.3f} ({low:+.3f} to {high:+.3f}), {shown}"

@@ -1,0 +1,126 @@
+"""The runs of a store, each with the little that a list says of it. However many there are, three queries read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from promptdescent.records import ROLES, Role
+from promptdescent.store.schema import tables
+from promptdescent.store.store import RunStatus, Store
+from promptdescent.store.summaries import SUMMARIZED, summary_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedVerdict:
+    """What a verdict says of the found prompt."""
+
+    difference: float
+    """Found prompt less starting prompt, on the test rows."""
+    interval: tuple[float, float]
+    """95 % confidence interval of the difference."""
+    gain_shown: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedRun:
+    """A run as a list shows it. What another version wrote, and this one cannot read, is empty."""
+
+    id: str
+    created_at: float
+    """Unix time, seconds."""
+    status: RunStatus
+    version: str
+    """Of promptdescent."""
+    recipe: str
+    seed: int | None
+    models: Mapping[Role, str]
+    """Names of the models, by the roles that the run has."""
+    best_score: float | None
+    """Highest dev score so far; None before the starting prompt was scored."""
+    verdict: ListedVerdict | None
+    calls: int
+    """Attempts sent so far, of every role: what the run pays for."""
+
+
+def listed_runs(store: Store, *, last: int | None = None) -> tuple[ListedRun, ...]:
+    """The ``last`` runs, or all, newest first. Raises :class:`~promptdescent.errors.StoreError`."""
+    rows = store.database.read(_runs(last))
+    if not rows:
+        return ()
+    oldest = rows[-1].number
+    statuses = store.statuses(since=oldest)
+    summaries = _summaries(store, since=oldest)
+    return tuple(_listed(row, statuses[row.id], summaries.get(row.id, {})) for row in rows)
+
+
+def count_runs(store: Store) -> int:
+    """How many runs there are."""
+    from sqlalchemy import func, select
+
+    return int(store.database.read(select(func.count()).select_from(tables().runs))[0][0])
+
+
+def _runs(last: int | None) -> Select[Any]:
+    from sqlalchemy import func, select
+
+    runs, attempts = tables().runs, tables().attempts
+    # Attempts are numbered from 1, so the number of the last one is found in the index; counting would read them all.
+    sent = select(func.max(attempts.c.attempt)).where(attempts.c.run_id == runs.c.id).scalar_subquery()
+    return select(runs, func.coalesce(sent, 0).label("calls")).order_by(runs.c.number.desc()).limit(last)
+
+
+def _summaries(store: Store, *, since: int) -> Mapping[str, Mapping[str, Any]]:
+    """What the newest events say, by run and kind. Events of schema 0001 have no summary; their payload is read."""
+    from sqlalchemy import case, func, select
+
+    runs, events = tables().runs, tables().events
+    newest = (
+        select(events.c.run_id, events.c.kind, func.max(events.c.seq).label("seq"))
+        .join(runs, runs.c.id == events.c.run_id)
+        .where(runs.c.number >= since, events.c.kind.in_(sorted(SUMMARIZED)))
+        .group_by(events.c.run_id, events.c.kind)
+        .subquery()
+    )
+    query = select(
+        events.c.run_id,
+        events.c.kind,
+        events.c.summary,
+        case((events.c.summary.is_(None), events.c.payload)).label("payload"),
+    ).join(newest, (events.c.run_id == newest.c.run_id) & (events.c.seq == newest.c.seq))
+    found: dict[str, dict[str, Any]] = {}
+    for row in store.database.read(query):
+        summary = row.summary or summary_of(row.kind, row.payload)
+        if summary is not None:
+            found.setdefault(row.run_id, {})[row.kind] = json.loads(summary)
+    return found
+
+
+def _listed(row: Any, status: RunStatus, summaries: Mapping[str, Any]) -> ListedRun:
+    manifest = json.loads(row.manifest)
+    scored = summaries.get("step") or summaries.get("start") or {}
+    verdict = summaries.get("verdict")
+    seed = manifest.get("seed")
+    return ListedRun(
+        id=row.id,
+        created_at=row.created_at,
+        status=status,
+        version=str(manifest.get("version", "")),
+        recipe=str(manifest.get("recipe_name", "")),
+        seed=seed if isinstance(seed, int) else None,
+        models=_models(manifest),
+        best_score=scored.get("best"),
+        verdict=verdict and ListedVerdict(**{**verdict, "interval": tuple(verdict["interval"])}),
+        calls=row.calls,
+    )
+
+
+def _models(manifest: Mapping[str, Any]) -> dict[Role, str]:
+    """Read without a RunManifest, which refuses what newer versions wrote."""
+    named = {role: manifest.get(f"{role}_model") for role in ROLES}
+    return {role: str(model["name"]) for role, model in named.items() if isinstance(model, Mapping) and "name" in model}

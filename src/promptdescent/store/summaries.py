@@ -1,0 +1,36 @@
+"""What a listing says of an event, as a few characters beside the payload, so that it never reads large payloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from promptdescent.store.schema import pack
+
+_OF_A_VERDICT = ("difference", "interval", "gain_shown")
+
+SUMMARIZED = frozenset({"start", "step", "verdict"})
+"""Kinds of events that have a summary."""
+
+
+def summary_of(kind: str, payload: str) -> str | None:
+    """The summary of an event as JSON text: of a start or step the best dev score so far, of a verdict what it says.
+
+    None for events that a listing does not look at, and for those that lack what it asks for.
+    """
+    if kind not in SUMMARIZED:
+        return None
+    known = json.loads(payload)
+    if not isinstance(known, Mapping):
+        return None
+    if kind == "verdict":
+        return pack({name: known[name] for name in _OF_A_VERDICT}) if known.keys() >= {*_OF_A_VERDICT} else None
+    return _best_of(known)
+
+
+def _best_of(payload: Mapping[str, Any]) -> str | None:
+    try:
+        return pack({"best": payload["state"]["best"]["score"]})
+    except (KeyError, TypeError):
+        return None

@@ -1,0 +1,181 @@
+"""Small runs against the fault server: how they are started, and what both sides have on record of them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from clients import Client, Nursery
+from fault_server import World
+
+from promptdescent.report.record import canonical, run_record
+from promptdescent.store.store import Store
+
+KEY = "FAULT_SERVER_WORLD"
+"""The variable whose value is a client's key, and so its world."""
+
+TIMEOUT = 0.4
+"""Seconds after which a client gives an answer up."""
+
+SILENCE = 0.6
+"""Seconds after which a silent server answers all the same."""
+
+SIZES: Mapping[str, object] = {
+    "train-rows": 12,
+    "dev-rows": 12,
+    "test-rows": 20,
+    "steps": 2,
+    "candidates": 3,
+    "patience": 0,
+    "task-max-tokens": 16,
+    "optimizer-max-tokens": 128,
+}
+"""A run of some 130 calls."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a store has on record of its one run."""
+
+    attempts: int
+    finished: int
+    """Attempts whose replies are committed."""
+    asked_again: int
+    """Attempts at a call that began after a reply to it was committed."""
+    open: int
+    """Attempts that never ended, as their process was killed."""
+
+
+class Worlds:
+    """A fault server in a process of its own, and a nursery of clients for it."""
+
+    def __init__(self, rows: Path) -> None:
+        self._rows = rows
+        self._nursery = Nursery()
+        program = [sys.executable, str(Path(__file__).with_name("fault_server.py")), "--rows", str(rows)]
+        self._server = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+        assert self._server.stdout is not None
+        port = self._server.stdout.readline().strip()
+        if not port:
+            self.close()
+            raise RuntimeError("the fault server did not start; what it said is above")
+        self._address = f"http://127.0.0.1:{port}"
+
+    def close(self) -> None:
+        """End both processes."""
+        self._nursery.close()
+        self._server.terminate()
+        self._server.wait()
+        assert self._server.stdout is not None
+        self._server.stdout.close()
+
+    def make(self, name: str, **settings: Any) -> None:
+        """A new world, with zero counters."""
+        World(**settings)  # a wrong name shows here
+        self._ask("PUT", name, {"silence": SILENCE, **settings})
+
+    def change(self, name: str, **settings: Any) -> None:
+        """Other settings for a world; its counters go on."""
+        self._ask("POST", name, settings)
+
+    def seen(self, name: str) -> dict[str, Any]:
+        """A world's counters."""
+        return self._ask("GET", name)
+
+    def _ask(self, method: str, name: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310: it is our own server
+            f"{self._address}/worlds/{quote(name)}",
+            method=method,
+            data=None if content is None else json.dumps(content).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def begin(self, name: str, store: Path, **flags: object) -> Client:
+        """Start the small run in a world."""
+        settings = {
+            **SIZES,
+            "input": "text",
+            "target": "label",
+            "prompt": "What kind of message is this?",
+            "task-model": "task",
+            "optimizer-model": "optimizer",
+            "base-url": f"{self._address}/v1",
+            "task-api-key-env": KEY,
+            "optimizer-api-key-env": KEY,
+            "seed": 5,
+            "timeout": TIMEOUT,
+            "store": store,
+            **{flag.replace("_", "-"): value for flag, value in flags.items() if value is not None},
+        }
+        arguments = [f"--{flag}={value}" for flag, value in settings.items()]
+        return self._start(name, store, "optimize", self._rows, "--quiet", *arguments)
+
+    def resume(self, name: str, store: Path) -> Client:
+        """Go on with the run of a store."""
+        return self._start(name, store, "resume", "latest", f"--store={store}", "--quiet")
+
+    def _start(self, name: str, store: Path, *arguments: object) -> Client:
+        log = store.with_suffix(".log")
+        return self._nursery.start(arguments, log=log, environment={KEY: name})
+
+
+def worlds_on(rows: Path) -> Iterator[Worlds]:
+    """The worlds, until a fixture ends."""
+    worlds = Worlds(rows)
+    yield worlds
+    worlds.close()
+
+
+def record_of(store: Path) -> dict[str, Any]:
+    """The record of the store's one run."""
+    opened = Store.open(str(store))
+    try:
+        return run_record(opened, "latest")
+    finally:
+        opened.close()
+
+
+def canonical_of(store: Path) -> dict[str, Any]:
+    """The part of the record that equal runs share."""
+    return canonical(record_of(store))
+
+
+def account_of(store: Path) -> Account:
+    """What the store has on record."""
+    with closing(sqlite3.connect(f"file:{store / 'store.db'}?mode=ro", uri=True, timeout=5)) as database:
+
+        def count(query: str) -> int:
+            return int(database.execute(query).fetchone()[0])
+
+        return Account(
+            attempts=count("select count(*) from attempts"),
+            finished=count("select count(distinct attempt) from replies"),
+            asked_again=count(
+                "select count(distinct later.attempt) from attempts later "
+                "join replies on replies.call = later.call and replies.attempt < later.attempt"
+            ),
+            open=count("select (select count(*) from attempts) - (select count(*) from attempt_ends)"),
+        )
+
+
+def count_runs(store: Path) -> int:
+    """Runs on record, which may be none where a client was killed early."""
+    if not (store / "store.db").exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{store / 'store.db'}?mode=ro", uri=True, timeout=5)) as database:
+        try:
+            return int(database.execute("select count(*) from runs").fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are not made yet
+            return 0

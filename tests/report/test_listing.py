@@ -1,0 +1,87 @@
+"""The list of runs as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from promptdescent.report.listing import listing, listing_json
+from promptdescent.store.listing import ListedRun, ListedVerdict
+from promptdescent.store.store import RunStatus
+
+RUN = ListedRun(
+    id="0123456789ab",
+    created_at=1_000_000_000.0,
+    status=RunStatus(state="finished"),
+    version="0.1.0",
+    recipe="gpo",
+    seed=7,
+    models={"task": "small", "optimizer": "large", "judge": "small"},
+    best_score=0.875,
+    verdict=ListedVerdict(difference=0.25, interval=(0.1, 0.4), gain_shown=True),
+    calls=12_345,
+)
+NEW = replace(
+    RUN, id="a" * 12, status=RunStatus(state="running"), models={}, best_score=None, verdict=None, calls=0, seed=None
+)
+
+
+def test_a_line_per_run_that_lines_up() -> None:
+    head, one, other = listing([RUN, NEW], terminal=False).splitlines()
+    assert one.startswith("0123456789ab  2001-09-09 01:46  finished  gpo ")
+    for name, said, missing in [
+        ("seed", "7", "-"),
+        ("models", "small / large", "-"),
+        ("dev score", "0.875", "-"),
+        ("gain on test rows", "+0.250 (+0.100 to +0.400), shown", "-"),
+        ("calls paid", "12,345", "0"),
+    ]:
+        start = head.index(name)
+        assert one[start:].startswith(said)
+        assert other[start:].startswith(missing)
+
+
+def test_a_gain_that_was_not_shown_says_so() -> None:
+    verdict = ListedVerdict(difference=-0.0125, interval=(-0.1, 0.075), gain_shown=False)
+    assert "-0.013 (-0.100 to +0.075), not shown" in listing([replace(RUN, verdict=verdict)], terminal=False)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_nothing_in_it_acts_on_a_terminal(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    bad = "\x1b[31mred\x07\nline [bold]x[/bold]"
+    shown = listing([replace(RUN, recipe=bad, models={"task": bad})], terminal=terminal)
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "\\x1b[31mred\\x07 line" in shown
+    assert "[bold]x[/bold]" in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_a_narrow_terminal_wraps_cells_and_keeps_ids_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = listing([RUN], terminal=True).splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 60
+    assert any(line.startswith(RUN.id) for line in lines)
+
+
+def test_json_holds_all_of_it_in_ascii() -> None:
+    text = listing_json([replace(RUN, recipe="\x1bé")])
+    assert text.isascii()
+    (said,) = json.loads(text)
+    assert said == {
+        "id": "0123456789ab",
+        "created_at": "2001-09-09T01:46:40+00:00",
+        "status": {"state": "finished", "reason": ""},
+        "version": "0.1.0",
+        "recipe": "\x1bé",
+        "seed": 7,
+        "models": {"task": "small", "optimizer": "large", "judge": "small"},
+        "best_score": 0.875,
+        "verdict": {"difference": 0.25, "interval": [0.1, 0.4], "gain_shown": True},
+        "calls": 12345,
+    }
+    assert listing_json([]) == "[]"
