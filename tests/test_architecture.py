@@ -71,6 +71,13 @@ MAY_START_TASKS_OR_THREADS = {
     "experiments/worker.py": {"create_task"},  # a run, and the end of the input that would stop it
 }
 
+UNSAFE = re.compile(
+    r"(?:builtins\.)?(?:eval|exec|compile|__import__)|(?:c?pickle|_pickle|marshal|shelve|dill|joblib)(?:\..*)?"
+    r"|os\.(?:system|popen|exec\w*|spawn\w*)|yaml\.(?:load|load_all|full_load\w*|unsafe_load\w*|Loader|FullLoader|UnsafeLoader)"
+    r"|subprocess\.get(?:status)?output|pty(?:\..*)?|code(?:\..*)?|codeop(?:\..*)?|tempfile\.mktemp"
+)
+"""What could make data into code, or take a file of data for one of ours."""
+
 Finding = tuple[int, str]
 """A line and what was found there."""
 
@@ -139,6 +146,25 @@ def tasks_and_threads(source: str, path: str) -> list[Finding]:
     return found
 
 
+def unsafe(source: str) -> list[Finding]:
+    """What would load a pickle, run a text as code or hand it to a shell."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Attribute):
+            names = [ast.unparse(node)]
+        elif isinstance(node, ast.Name):
+            names = [node.id] if node.id in ("eval", "exec", "compile", "__import__") else []
+        elif isinstance(node, ast.keyword) and node.arg == "shell":
+            names = ["shell"]
+        found += [(node.lineno, name) for name in names if name == "shell" or UNSAFE.fullmatch(name)]
+    return sorted(set(found))
+
+
 def third_party_imports(source: str) -> set[str]:
     """Top-level names of everything imported that is neither ours nor Python's."""
     names = {
@@ -170,6 +196,11 @@ def test_heavy_modules_are_imported_where_they_are_used() -> None:
 
 def test_concurrency_lives_in_the_named_files() -> None:
     found = {inside(path): tasks_and_threads(path.read_text(encoding="utf-8"), inside(path)) for path in MODULES}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_data_is_never_code() -> None:
+    found = {inside(path): unsafe(path.read_text(encoding="utf-8")) for path in MODULES}
     assert {path: lines for path, lines in found.items() if lines} == {}
 
 
@@ -252,6 +283,35 @@ def test_a_task_or_thread_outside_the_named_files_is_found(call: str) -> None:
 def test_a_named_exception_covers_its_own_kind_only() -> None:
     assert tasks_and_threads("Thread(target=f)", "store/writer.py") == []
     assert tasks_and_threads("asyncio.gather(f())", "store/writer.py") == [(1, "gather")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import marshal as m",
+        "import shelve",
+        "from os import system",
+        "os.popen(text)",
+        "eval(text)",
+        "exec(text)",
+        "run = exec",
+        "builtins.eval(text)",
+        "subprocess.run(text, shell=True)",
+        "subprocess.Popen(text, shell=wanted)",
+        "yaml.load(text)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "from yaml import unsafe_load",
+    ],
+)
+def test_data_that_becomes_code_is_found(line: str) -> None:
+    assert {number for number, _ in unsafe(f"def f(text):\n    {line}\n")} == {2}
+
+
+def test_what_only_looks_like_code_is_not_found() -> None:
+    harmless = "re.compile(text)", "self.evaluate(text)", "yaml.safe_load(text)", "subprocess.run([text])", "'eval(x)'"
+    assert [found for line in harmless for found in unsafe(line)] == []
 
 
 def test_a_third_party_import_is_found_wherever_it_stands() -> None:

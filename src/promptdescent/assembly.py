@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptdescent.config import Cache, RunSpec, flag, read_mixture, read_prompt, read_text
+from promptdescent.config import Cache, RunSpec, flag
 from promptdescent.errors import ConfigError
+from promptdescent.input_files import read_mixture, read_prompt, read_text
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, is_remote, open_model
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots

@@ -7,6 +7,7 @@ Where both are given the flag wins. A path in a task file is relative to the fil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from promptdescent.errors import ConfigError, nearest
+from promptdescent.input_files import read_yaml
 from promptdescent.records import ModelSettings, Placement, Role, ScoredRows
 
 Cache = Literal["store", "run", "off"]
@@ -34,8 +36,8 @@ CHANGEABLE = (
 BY_RERUN = ("later_seeds",)
 """Settings that only a rerun makes: neither flags nor keys of a task file."""
 OF_A_SEARCH = (
-    *("length_cost", "notes", "later_seeds", "recipe", "candidates", "estimation", "patience", "whole_steps", "target_score"),
-    *("optimizer_model", "optimizer_base_url", "optimizer_api_key_env", "optimizer_temperature"),
+    *("length_cost", "notes", "later_seeds", "recipe", "candidates", "estimation", "patience", "whole_steps"),
+    *("target_score", "optimizer_model", "optimizer_base_url", "optimizer_api_key_env", "optimizer_temperature"),
     *("optimizer_max_tokens", "optimizer_style", "optimizer_price"),
 )
 """Settings that mean nothing where one prompt is scored; ``steps`` is then 0."""
@@ -49,7 +51,7 @@ class RunSpec:
 
     # the rows
     data: str | None = None
-    """File of rows to split by seed: CSV, JSONL or JSON."""
+    """File of rows to split by seed: CSV, TSV, JSONL, JSON or Parquet."""
     train: str | None = None
     """File of train rows, with ``dev`` and ``test`` in place of ``data``."""
     dev: str | None = None
@@ -275,7 +277,9 @@ def load_task_file(path: Path) -> RunSpec:
         if name == "evaluate_on":
             raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent evaluate --on` says it")
         if name in BY_RERUN:
-            raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` makes a fork")
+            raise ConfigError(
+                f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` makes a fork"
+            )
     settings = _checked(content, where=str(path))
     for key in PATHS:
         if settings.get(key) is not None:
@@ -288,66 +292,6 @@ def load_task_file(path: Path) -> RunSpec:
         return RunSpec(**settings)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def read_prompt(given: str | None, *, may_be_empty: bool = False) -> str:
-    """The text of ``--prompt TEXT`` or ``@FILE``. Raises :class:`ConfigError` if there is none or the file cannot be
-    read.
-    """
-    if given is None:
-        raise ConfigError("--prompt is missing: give the prompt you use today, as text or as @FILE")
-    if not given.strip() and may_be_empty:
-        return ""
-    if not given.strip():
-        raise ConfigError("--prompt is empty: give the prompt you use today, as text or as @FILE")
-    return read_text(given, flag="--prompt")
-
-
-def read_text(given: str, *, flag: str) -> str:
-    """The text itself, or that of ``@FILE``. Raises :class:`ConfigError` if the file cannot be read."""
-    if not given.startswith("@"):
-        return given
-    path = Path(given[1:])
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise ConfigError(f"{flag} {given}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{flag} {given}: the file cannot be read: {error}") from error
-
-
-def read_mixture(path: Path) -> dict[str, Any]:
-    """The mixture of parts in a YAML file, alone or under the one key ``recipe`` as in a task file.
-
-    Raises :class:`ConfigError` if the file cannot be used.
-    """
-    content = read_yaml(path, kind="recipe", holds="a recipe file holds keys and values, such as `base: gpo`")
-    inner = content.get("recipe")
-    return inner if len(content) == 1 and isinstance(inner, dict) else content
-
-
-def read_yaml(path: Path, *, kind: str, holds: str) -> dict[str, Any]:
-    """The keys and values of a YAML file of some kind; ``holds`` says what belongs in it.
-
-    Raises :class:`ConfigError`, naming the file and the line, if it cannot be read or holds something else.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such {kind} file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the {kind} file cannot be read: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = "" if mark is None else f", line {mark.line + 1}"
-        raise ConfigError(f"{path}{line}: this is no valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: this is no valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: {holds}")
-    return content
 
 
 def _checked(settings: Mapping[str, Any], *, where: str) -> dict[str, Any]:
@@ -400,6 +344,10 @@ def _check_numbers(spec: RunSpec) -> None:
         "timeout": 0.001,
         "attempts": 1,
     }
+    for one in fields(spec):
+        value = getattr(spec, one.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{flag(one.name)} must be a finite number, not {value}")
     for name, minimum in least.items():
         value = getattr(spec, name)
         if value is not None and value < minimum:
@@ -424,8 +372,12 @@ def _check_addresses(spec: RunSpec) -> None:
         address = getattr(spec, name)
         if address is None:
             continue
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(address)
+            complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError as error:  # such as a port that is no number, or too large a one
+            raise ConfigError(f"{flag(name)} is no address: {error}") from None
+        if not complete:
             raise ConfigError(f"{flag(name)} must be an address such as http://localhost:8000/v1")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ConfigError(

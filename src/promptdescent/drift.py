@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from promptdescent.assembly import Given, load_rows, recipe_for
-from promptdescent.config import CHANGEABLE, RAISABLE, RunSpec, flag, read_text
+from promptdescent.config import CHANGEABLE, RAISABLE, RunSpec, flag
 from promptdescent.errors import ConfigError, InputError
+from promptdescent.input_files import read_text
 from promptdescent.llm.base import Totals
 from promptdescent.records import Example, Role, RunManifest, Split, Usage, to_json
 

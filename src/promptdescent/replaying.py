@@ -30,7 +30,7 @@ from promptdescent.llm.limits import EMPTY_REPLY, Call, Engine, LimitedLLM
 from promptdescent.parts.similarity import EmbeddingSimilarity, LexicalSimilarity
 from promptdescent.records import Role, RunManifest
 from promptdescent.run_record import RunRecord
-from promptdescent.store.lineage import FailedCall, calls_sent, failed_calls
+from promptdescent.store.lineage import FailedCall, ancestors, calls_sent, failed_calls
 from promptdescent.store.store import RunRow, Store
 
 
@@ -52,7 +52,9 @@ class Past:
 
     @cached_property
     def _failed(self) -> Mapping[str, FailedCall]:
-        return failed_calls(self.store, self.run)
+        """Those of its ancestors too: what a fork shares with its origin it never sent itself."""
+        line = (self.run, *ancestors(self.store, self.run))
+        return {call: failed for run in reversed(line) for call, failed in failed_calls(self.store, run).items()}
 
     @cached_property
     def cut(self) -> Cut:
@@ -63,6 +65,12 @@ class Past:
         score = record.score()
         lost = [one.error or "" for one in (*outcomes, *(score.outcomes if score else ()))]
         return Cut(search=_if_cap(record.end_of_search() or ""), verdict=next(filter(_if_cap, lost), ""))
+
+    def sampled_later(self, call: Call, model: LLM) -> bool:
+        """Whether the endpoint refused the temperature of this greedy call, so that it was sent again as a sample."""
+        request = call.request
+        sampled = f"{request.key(model.identity, sampled=True)}x{request.n}"
+        return sampled != call.id and sampled in self.sent
 
     def failure(self, call: Call) -> ModelError | None:
         """The error with which the call failed for good; None if it did not, or if a cap cut off its retries."""
@@ -171,11 +179,9 @@ class FromRecord(LimitedLLM):
 
     def _check_temperature(self, call: Call) -> None:
         """Learn that the endpoint refused the temperature, as its model did: the draw was then part of the key."""
-        request, model = call.request, self._model
-        if not isinstance(model, RecordedModel) or request.temperature > 0 or model.refuses_temperature:
-            return
-        if f"{request.key(model.identity, sampled=True)}x{request.n}" in self._past.sent:
-            model.refuses_temperature = True
+        if self._past.sampled_later(call, self._model):
+            if isinstance(self._model, RecordedModel):
+                self._model.refuses_temperature = True
             raise ParameterRefused("the endpoint refused the temperature", parameter="temperature")
 
 
@@ -214,14 +220,16 @@ class ForkedLLM(LimitedLLM):
     def __init__(self, inner: LLM, engine: Engine, *, common: CommonPast) -> None:
         super().__init__(inner, engine)
         self._common = common
+        self._model = inner
 
     async def send(self, call: Call, *, first_use: bool) -> Completion:
         common, request = self._common, call.request
         if request.role == "optimizer" and request.draw.step >= common.until:
             common.over = True
-        failure = None if common.over else common.past.failure(call)
-        if failure is not None:
-            raise failure
+        if not common.over and not common.past.sampled_later(call, self._model):
+            failure = common.past.failure(call)
+            if failure is not None:
+                raise failure
         return await super().send(call, first_use=first_use)
 
 

@@ -32,6 +32,7 @@ from promptdescent.engine import RunEngine, RunSetup
 from promptdescent.errors import BudgetExhausted, ConfigError, PromptDescentError, RunFailed
 from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers
 from promptdescent.llm.budget import Amount
+from promptdescent.llm.failures import read_limits
 from promptdescent.llm.profile import Profile
 from promptdescent.narrator import Narrator
 from promptdescent.optimizer import descend, first_state, stop_reason
@@ -131,6 +132,7 @@ async def _begin(
     profile: Profile | None,
 ) -> Result:
     """Check everything that can be checked without paying, then put the run on record and to work."""
+    read_limits(spec.failure_limit)
     task = load_task(spec, given)
     recipe = recipe_for(spec, given)
     plan = forecast(spec, recipe, task)

@@ -126,7 +126,7 @@ SETTINGS = {
     "metric without a pattern": flags("--metric", "regex:", said=("regex:",)),
     "metric of a broken pattern": flags("--metric", "regex:(", said=("regex:(",)),
     "metric of a missing module": flags("--metric", "no_such_module:score", said=("no_such_module",)),
-    "numbers that are none": flags("--metric", "number", said=("number", "'yes'")),
+    "numbers that are none": flags("--metric", "number", said=("'no' is no number",)),
     "unknown reading": flags("--read", "middle", said=("middle",)),
     "judge without a judge": flags("--judge-model", "simulated:clear", said=("--judge-model", "--metric judge")),
     "bad judge scale": flags("--metric", "judge", "--judge-scale", "five", said=("--judge-scale", "five")),
@@ -137,7 +137,7 @@ SETTINGS = {
     "base url without a scheme": flags("--base-url", "localhost:1/v1", said=("--base-url must be an address",)),
     "base url of a file": flags("--task-base-url", "file:///x", said=("--task-base-url must be an address",)),
     "base url with a key": flags("--base-url", "http://me:secret@localhost/v1", said=("--base-url", "environment")),
-    "bad port": flags("--base-url", "http://localhost:99999/v1", said=("--base-url", "port")),
+    "bad port": flags("--base-url", "http://localhost:99999/v1", said=("--base-url is no address",)),
     "key unset": flags("--task-model", "gpt-4o-mini", said=("OPENAI_API_KEY",)),
     "other key unset": flags(
         "--task-model", "m", "--base-url", "http://localhost:1/v1", "--task-api-key-env", "NO_SUCH_KEY",
@@ -169,9 +169,9 @@ SETTINGS = {
     "no attempts": flags("--attempts", "0", said=("--attempts must be at least 1",)),
     "no timeout": flags("--timeout", "0", said=("--timeout must be at least",)),
     "unknown counter": flags("--failure-limit", "timeuot=0.5", said=("timeuot",)),
-    "bad share": flags("--failure-limit", "timeout=2", said=("timeout=2",)),
+    "bad share": flags("--failure-limit", "lost=2", said=("lost=2", "lost=0.5")),
     "unknown cache": flags("--cache", "maybe", said=("cache", "maybe")),
-    "word for a number": flags("--seed", "x", said=("--seed", "x")),
+    "word for a number": flags("--seed", "x", said=("--seed",)),
     "unknown flag": flags("--no-such-flag", said=("--no-such-flag",)),
     "store is a file": flags("--store", "rows.csv", said=("rows.csv",)),
 }  # fmt: skip
@@ -305,7 +305,7 @@ def test_what_the_endpoint_refuses_at_once(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["evaluate", PROMPT], ("--task-model",)),
+        (["evaluate", PROMPT, "rows.csv"], ("--task-model",)),
         (["evaluate", PROMPT, "--task-model", "simulated:clear"], ("no data",)),
         (["evaluate", PROMPT, "no.csv", "--task-model", "simulated:clear"], ("no.csv: there is no such file",)),
         (["evaluate", "@no.txt", "rows.csv", "--task-model", "simulated:clear"], ("@no.txt",)),

@@ -114,7 +114,7 @@ def _run(question: Mapping[str, Any]) -> None:
     try:
         for stream, descriptor in (os.devnull, 0), (question["log"], 1), (question["log"], 2):
             os.dup2(os.open(stream, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115, PTH123
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         os.environ.update(question["environment"])
         RetryPolicy.__init__.__kwdefaults__.update(first_wait=FIRST_WAIT, longest_wait=LONGEST_WAIT)
         sys.argv = ["promptdescent", *question["start"]]

@@ -6,6 +6,8 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -51,8 +53,12 @@ class Account:
     """Attempts whose replies are committed."""
     asked_again: int
     """Attempts at a call that began after a reply to it was committed."""
-    open: int
-    """Attempts that never ended, as their process was killed."""
+    answered: int
+    """Attempts that brought something with a count of tokens, if only an empty reply."""
+    tokens: int
+    """Counted for them."""
+    tokens_at_most: int
+    """With the bound of every attempt that may have been charged without anything to show for it."""
 
 
 class Worlds:
@@ -92,15 +98,22 @@ class Worlds:
         return self._ask("GET", name)
 
     def _ask(self, method: str, name: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        request = urllib.request.Request(  # noqa: S310: it is our own server
+        # Only ever our own server's address.
+        request = urllib.request.Request(  # noqa: S310
             f"{self._address}/worlds/{quote(name)}",
             method=method,
             data=None if content is None else json.dumps(content).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
-            return found
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                    found: dict[str, Any] = json.load(answer)
+                    return found
+            except (urllib.error.URLError, ConnectionError):  # it is away for a moment
+                assert time.monotonic() < deadline, "the fault server is gone"
+                time.sleep(0.01)
 
     def begin(self, name: str, store: Path, **flags: object) -> Client:
         """Start the small run in a world."""
@@ -159,6 +172,7 @@ def account_of(store: Path) -> Account:
         def count(query: str) -> int:
             return int(database.execute(query).fetchone()[0])
 
+        tokens = count("select coalesce(sum(tokens_in + tokens_out), 0) from attempt_ends")
         return Account(
             attempts=count("select count(*) from attempts"),
             finished=count("select count(distinct attempt) from replies"),
@@ -166,7 +180,14 @@ def account_of(store: Path) -> Account:
                 "select count(distinct later.attempt) from attempts later "
                 "join replies on replies.call = later.call and replies.attempt < later.attempt"
             ),
-            open=count("select (select count(*) from attempts) - (select count(*) from attempt_ends)"),
+            answered=count("select count(*) from attempt_ends where tokens_in > 0"),
+            tokens=tokens,
+            tokens_at_most=tokens
+            + count(
+                "select coalesce(sum(reserved_in + reserved_out), 0) from attempts "
+                "left join attempt_ends as ends on ends.attempt = attempts.attempt "
+                "where ends.attempt is null or ends.lost"
+            ),
         )
 
 

@@ -180,8 +180,7 @@ def arguments(folder: Path, base_url: str, **flags: object) -> list[object]:
 
 def every_view() -> list[tuple[str, ...]]:
     """The commands that show what is recorded."""
-    views = [("show",), ("show", "latest", "--json"), ("show", "latest", "--canonical"), ("runs",), ("runs", "--json")]
-    views += [("export", "latest", "--to", "json"), ("export", "latest", "--to", "text")]
+    views = [("show", "latest", "--json"), ("runs", "--json"), ("export", "latest", "--to", "json")]
     known = get_command(main.app).commands  # type: ignore[attr-defined]
     return [view for view in views if view[0] in known]
 
@@ -238,8 +237,10 @@ async def test_a_study_leaves_no_key_anywhere(shell: Shell) -> None:
         sizes = {"train_rows": 6, "dev_rows": 9, "test_rows": 20, "candidates": 2}
         named = {"data": "rows.csv", "input": "text", "target": "label", "prompt": "What is it?"}
         (shell.folder / "task.yaml").write_text(json.dumps({**task, **sizes, **named}), encoding="utf-8")
-        (shell.folder / "grid.yaml").write_text(json.dumps({"recipes": ["gpo", "opro:gpo-paper"]}), encoding="utf-8")
-        assert await shell("study", "grid.yaml", "task.yaml", "--seeds", "1", "--store", "s") == 0, shell.printed()
+        (shell.folder / "grid.yaml").write_text(json.dumps({"recipes": ["gpo"]}), encoding="utf-8")
+        assert await shell("study", "grid.yaml", "task.yaml", "--seeds", "1", "--steps", "1", "--store", "s") == 0, (
+            shell.printed()
+        )
     assert echo.seen == {f"Bearer {KEY}"}
     assert places(shell.folder) == []
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from promptdescent.report.listing import listing, listing_json
-from promptdescent.store.listing import ListedRun, ListedVerdict
+from promptdescent.store.listing import ListedRun, ListedScore, ListedVerdict
 from promptdescent.store.store import RunStatus
 
 RUN = ListedRun(
@@ -21,6 +21,7 @@ RUN = ListedRun(
     models={"task": "small", "optimizer": "large", "judge": "small"},
     best_score=0.875,
     verdict=ListedVerdict(difference=0.25, interval=(0.1, 0.4), gain_shown=True),
+    evaluation=None,
     calls=12_345,
 )
 NEW = replace(
@@ -35,7 +36,7 @@ def test_a_line_per_run_that_lines_up() -> None:
         ("seed", "7", "-"),
         ("models", "small / large", "-"),
         ("dev score", "0.875", "-"),
-        ("gain on test rows", "+0.250 (+0.100 to +0.400), shown", "-"),
+        ("result", "gain +0.250 (+0.100 to +0.400)", "-"),
         ("calls paid", "12,345", "0"),
     ]:
         start = head.index(name)
@@ -45,7 +46,12 @@ def test_a_line_per_run_that_lines_up() -> None:
 
 def test_a_gain_that_was_not_shown_says_so() -> None:
     verdict = ListedVerdict(difference=-0.0125, interval=(-0.1, 0.075), gain_shown=False)
-    assert "-0.013 (-0.100 to +0.075), not shown" in listing([replace(RUN, verdict=verdict)], terminal=False)
+    assert "no gain shown: -0.013 (-0.100 to +0.075)" in listing([replace(RUN, verdict=verdict)], terminal=False)
+
+
+def test_an_evaluation_says_its_score() -> None:
+    scored = ListedScore(on="dev", score=0.5, interval=(0.4, 0.625))
+    assert "0.500 (0.400 to 0.625) on dev rows" in listing([replace(NEW, evaluation=scored)], terminal=False)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -82,6 +88,7 @@ def test_json_holds_all_of_it_in_ascii() -> None:
         "models": {"task": "small", "optimizer": "large", "judge": "small"},
         "best_score": 0.875,
         "verdict": {"difference": 0.25, "interval": [0.1, 0.4], "gain_shown": True},
+        "evaluation": None,
         "calls": 12345,
     }
     assert listing_json([]) == "[]"

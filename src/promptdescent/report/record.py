@@ -68,7 +68,7 @@ def run_record(store: Store, run: str) -> Record:
     verdicts = [from_json(Verdict, event.payload) for event in _of(events, "verdict")]
     verdict = verdicts[-1] if verdicts else None
     totals = totals_of(store, row.id)
-    cost = money(priced_models(manifest, _changed_settings(events)), totals, at=row.created_at)
+    cost = money(priced_models(manifest, changed_settings(events)), totals, at=row.created_at)
     earlier_runs = _earlier_use(store, row)
     return {
         **_head(row, events),
@@ -115,6 +115,8 @@ def canonical(record: Record) -> Record:
     Without ids of runs, clocks, paths, what was paid, attempts and faults, and what earlier runs in the store did.
     """
     kept = {key: value for key, value in record.items() if key not in NOT_CANONICAL}
+    if record["evaluation"] is None:  # as before there were any
+        del kept["evaluation"]
     kept["models"] = {role: _without_path(model) for role, model in record["models"].items()}
     kept["usage"] = {role: {"used": counters["used"]} for role, counters in record["usage"].items()}
     if record["verdict"] is not None:
@@ -134,7 +136,7 @@ def as_text(record: Record) -> str:
 def _head(row: RunRow, events: Sequence[Event]) -> Record:
     """What the run is, and how it stands. The caps are those in force, which a resumption may have raised."""
     manifest = row.manifest
-    settings = {**manifest.spec, **_changed_settings(events)}
+    settings = {**manifest.spec, **changed_settings(events)}
     return {
         "id": row.id,
         "created": date(row.created_at),
@@ -154,7 +156,7 @@ def _head(row: RunRow, events: Sequence[Event]) -> Record:
     }
 
 
-def _changed_settings(events: Sequence[Event]) -> Record:
+def changed_settings(events: Sequence[Event]) -> Record:
     """Settings that were changed when the run was resumed."""
     return {name: value for event in _of(events, "caps") for name, value in json.loads(event.payload).items()}
 

@@ -85,7 +85,11 @@ class RunLedger:
 
     def _add(self, role: Role, *, used: Usage = NOTHING, paid: Usage = NOTHING, lost: Usage = NOTHING) -> None:
         totals = self._totals[role]
-        self._totals[role] = Totals(used=totals.used + used, paid=totals.paid + paid, lost=totals.lost + lost)
+        self._totals[role] = Totals(
+            used=totals.used if used is NOTHING else totals.used + used,
+            paid=totals.paid if paid is NOTHING else totals.paid + paid,
+            lost=totals.lost if lost is NOTHING else totals.lost + lost,
+        )
 
     def _close(self, attempt: int) -> tuple[Role, Usage]:
         found = self._open.pop(attempt, None)

@@ -28,6 +28,17 @@ class ListedVerdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ListedScore:
+    """What an evaluation without a search says of its prompt."""
+
+    on: str
+    """Which rows: test, dev or all."""
+    score: float
+    interval: tuple[float, float]
+    """95 % confidence interval of the score."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ListedRun:
     """A run as a list shows it. What another version wrote, and this one cannot read, is empty."""
 
@@ -44,6 +55,7 @@ class ListedRun:
     best_score: float | None
     """Highest dev score so far; None before the starting prompt was scored."""
     verdict: ListedVerdict | None
+    evaluation: ListedScore | None
     calls: int
     """Attempts sent so far, of every role: what the run pays for."""
 
@@ -104,7 +116,7 @@ def _summaries(store: Store, *, since: int) -> Mapping[str, Mapping[str, Any]]:
 def _listed(row: Any, status: RunStatus, summaries: Mapping[str, Any]) -> ListedRun:
     manifest = json.loads(row.manifest)
     scored = summaries.get("step") or summaries.get("start") or {}
-    verdict = summaries.get("verdict")
+    verdict, evaluation = (_with_interval(summaries.get(kind)) for kind in ("verdict", "evaluation"))
     seed = manifest.get("seed")
     return ListedRun(
         id=row.id,
@@ -115,9 +127,15 @@ def _listed(row: Any, status: RunStatus, summaries: Mapping[str, Any]) -> Listed
         seed=seed if isinstance(seed, int) else None,
         models=_models(manifest),
         best_score=scored.get("best"),
-        verdict=verdict and ListedVerdict(**{**verdict, "interval": tuple(verdict["interval"])}),
+        verdict=verdict and ListedVerdict(**verdict),
+        evaluation=evaluation and ListedScore(**evaluation),
         calls=row.calls,
     )
+
+
+def _with_interval(summary: Mapping[str, Any] | None) -> Any:
+    """A summary with its interval as a pair; None without one."""
+    return summary and {**summary, "interval": tuple(summary["interval"])}
 
 
 def _models(manifest: Mapping[str, Any]) -> dict[Role, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from promptdescent.llm.base import Known, StoredReply
-from promptdescent.records import Reply, Usage
+from promptdescent.records import Finish, Reply, Usage
 from promptdescent.store.schema import tables, unpack
 from promptdescent.store.store import Store
 
@@ -40,11 +41,14 @@ class RunReplies:
     """
 
     def __init__(self, store: Store, run_id: str, mode: CacheMode) -> None:
+        self._store = store
         self._database = store.database
         self._run_id = run_id
         self._mode = mode
         self._questions: list[_Question] = []
         self._answering: set[asyncio.Task[None]] = set()
+        self.damaged = 0
+        """Stored replies that could not be read."""
 
     async def find(self, call: str, keys: Sequence[str]) -> Known:
         """What is known of the keys and may be reused: the run's own reply, else the oldest of other runs."""
@@ -69,7 +73,7 @@ class RunReplies:
                 calls = [question.call for question in questions]
             else:
                 keys = list(dict.fromkeys(key for question in questions for key in question.keys))
-                replies = {row.key: _stored(row) for row in self._best(await self._rows(_by_keys(), keys))}
+                replies = self._best(await self._readable(await self._rows(_by_keys(), keys)))
                 calls = list(dict.fromkeys(stored.call for stored in replies.values()))
             used = frozenset(row.call for row in await self._rows(_uses(), calls, run_id=self._run_id))
         # Not swallowed: those who asked get it. If the task died instead, they would wait for ever.
@@ -90,15 +94,33 @@ class RunReplies:
             rows += await self._database.read_async(query, keys=some, **parameters)
         return rows
 
-    def _best(self, rows: Iterable[Any]) -> Iterable[Any]:
-        """One row per key."""
-        allowed = rows if self._mode == "store" else (row for row in rows if row.run_id == self._run_id)
-        best: dict[str, Any] = {}
-        for row in allowed:
+    async def _readable(self, rows: Iterable[Any]) -> list[tuple[Any, StoredReply]]:
+        """The rows that may be reused, with what they hold. One that is damaged counts as not there."""
+        readable = []
+        for row in rows:
+            if self._mode == "run" and row.run_id != self._run_id:
+                continue
+            try:
+                readable.append((row, _stored(row)))
+            except ValueError:
+                await self._say_damaged(row)
+        return readable
+
+    async def _say_damaged(self, row: Any) -> None:
+        """Note it in the run's record, the first time."""
+        self.damaged += 1
+        if self.damaged == 1 and self._store.holds(self._run_id):
+            text = f"a stored reply of run {row.run_id} is damaged; it is asked for again, and so is any other like it"
+            await self._store.append(self._run_id, "note", json.dumps({"text": text}))
+
+    def _best(self, found: Iterable[tuple[Any, StoredReply]]) -> dict[str, StoredReply]:
+        """One reply per key."""
+        best: dict[str, tuple[Any, StoredReply]] = {}
+        for row, stored in found:
             known = best.get(row.key)
-            if known is None or self._rank(row) < self._rank(known):
-                best[row.key] = row
-        return best.values()
+            if known is None or self._rank(row) < self._rank(known[0]):
+                best[row.key] = row, stored
+        return {key: stored for key, (_, stored) in best.items()}
 
     def _rank(self, row: Any) -> tuple[bool, float, str]:
         return row.run_id != self._run_id, row.created_at, row.run_id
@@ -123,10 +145,21 @@ def _uses() -> Select[Any]:
 
 
 def _stored(row: Any) -> StoredReply:
+    """What a row holds. Raises ``ValueError`` if it is not what was written: a file may be damaged, and SQLite keeps
+    values of any type in any column.
+    """
+    text = unpack(row.text) if isinstance(row.text, str) else None
+    numbers = row.thought_chars, row.tokens_in, row.tokens_out
+    if not isinstance(text, str) or row.finish not in get_args(Finish):
+        raise ValueError("a reply has a text, and an end that is known")
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise ValueError("characters and tokens are counted in whole numbers")
+    if not isinstance(row.created_at, float):
+        raise ValueError("a time is a number of seconds")
     return StoredReply(
         key=row.key,
         call=row.call,
-        reply=Reply(text=unpack(row.text), finish=row.finish, thought_chars=row.thought_chars),
+        reply=Reply(text=text, finish=row.finish, thought_chars=row.thought_chars),
         usage=Usage(calls=1, tokens_in=row.tokens_in, tokens_out=row.tokens_out),
         created_at=row.created_at,
     )

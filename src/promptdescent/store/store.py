@@ -151,9 +151,13 @@ class Store:
         if lease is not None:
             lease.release()
 
+    def holds(self, run_id: str) -> bool:
+        """Whether this store holds the run for writing."""
+        return run_id in self._leases
+
     def check_held(self, run_id: str) -> None:
         """Raise :class:`~promptdescent.errors.StoreError` unless this store holds the run."""
-        if run_id not in self._leases:
+        if not self.holds(run_id):
             raise StoreError(f"run {run_id} cannot be written: claim it first")
 
     # --- what happened ---

@@ -8,14 +8,16 @@ from typing import Any
 
 from promptdescent.store.schema import pack
 
-_OF_A_VERDICT = ("difference", "interval", "gain_shown")
+_TAKEN = {"verdict": ("difference", "interval", "gain_shown"), "evaluation": ("on", "score", "interval")}
+"""Fields of a payload that are its summary, by kind."""
 
-SUMMARIZED = frozenset({"start", "step", "verdict"})
+SUMMARIZED = frozenset({"start", "step", *_TAKEN})
 """Kinds of events that have a summary."""
 
 
 def summary_of(kind: str, payload: str) -> str | None:
-    """The summary of an event as JSON text: of a start or step the best dev score so far, of a verdict what it says.
+    """The summary of an event as JSON text: of a start or step the best dev score so far, of a verdict or an evaluation
+    what it says.
 
     None for events that a listing does not look at, and for those that lack what it asks for.
     """
@@ -24,9 +26,10 @@ def summary_of(kind: str, payload: str) -> str | None:
     known = json.loads(payload)
     if not isinstance(known, Mapping):
         return None
-    if kind == "verdict":
-        return pack({name: known[name] for name in _OF_A_VERDICT}) if known.keys() >= {*_OF_A_VERDICT} else None
-    return _best_of(known)
+    if kind not in _TAKEN:
+        return _best_of(known)
+    taken = {name: known[name] for name in _TAKEN[kind] if name in known}
+    return pack(taken) if len(taken) == len(_TAKEN[kind]) else None
 
 
 def _best_of(payload: Mapping[str, Any]) -> str | None:
