@@ -80,7 +80,7 @@ def test_a_rerun_without_changes_pays_nothing_and_says_what_it_is(tmp_path: Path
 
 def test_a_rerun_under_a_higher_cap_goes_further(tmp_path: Path) -> None:
     asked = Asked()
-    first = optimize(tmp_path, asked, max_calls=160, whole_steps=True)
+    first = optimize(tmp_path, asked, max_calls=130, whole_steps=True)
     assert len(asked.optimizer) == 2
     asked.forget()
     second = promptdescent.rerun(first.run, max_calls=400, store=tmp_path, **asked.models)
@@ -147,7 +147,7 @@ def test_a_reply_of_another_run_is_no_reply_of_the_replayed_one(tmp_path: Path) 
     asked = Asked()
     asked.answer = FunctionLLM(asked.answer, name="a", version="1")  # type: ignore[method-assign,assignment]
     asked.rewrite = FunctionLLM(asked.rewrite, name="r", version="1")  # type: ignore[method-assign,assignment]
-    first = optimize(tmp_path, asked, max_calls=160, whole_steps=True)
+    first = optimize(tmp_path, asked, max_calls=130, whole_steps=True)
     optimize(tmp_path, asked)
     replay = promptdescent.rerun(first.run, replay_only=True, store=tmp_path)
     assert len(shown(tmp_path, replay.run)["steps"]) == 1
@@ -223,7 +223,7 @@ def test_what_a_rerun_cannot_do_is_refused_before_anything_is_recorded(what: str
 
 def test_a_fork_after_the_end_of_the_search_is_refused(tmp_path: Path) -> None:
     asked = Asked()
-    optimize(tmp_path, asked, max_calls=160, whole_steps=True)
+    optimize(tmp_path, asked, max_calls=130, whole_steps=True)
     with pytest.raises(ConfigError, match="ended after step 1"):
         promptdescent.rerun(from_step=2, seed=3, store=tmp_path, **asked.models)
 

@@ -12,10 +12,10 @@ def share(rows: list[bool]) -> float:
     return sum(rows) / len(rows)
 
 
-@pytest.mark.parametrize(("right", "n"), [(12, 40), (39, 40)])
+@pytest.mark.parametrize(("right", "n"), [(12, 40), (39, 40), (150, 300)])
 def test_limits_are_the_quantiles_of_the_resampled_value(right: int, n: int) -> None:
     """The share of right rows among rows drawn with replacement is binomial."""
-    found = bootstrap_interval([True] * right + [False] * (n - right), share, seed=1)
+    found = bootstrap_interval([True] * right + [False] * (n - right), share, seed=1, resamples=4000)
     for limit, level in ((found.low, 0.025), (found.high, 0.975)):
         assert abs(limit * n - binom.ppf(level, n, right / n)) <= 1
 

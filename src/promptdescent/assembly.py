@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from promptdescent.config import Cache, RunSpec, flag
-from promptdescent.errors import ConfigError
+from promptdescent.errors import ConfigError, DataError
 from promptdescent.input_files import read_mixture, read_prompt, read_text
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, is_remote, open_model
@@ -107,7 +107,12 @@ def load_task(spec: RunSpec, given: Given) -> Task:
     prompt = given.prompt
     if prompt is None:
         prompt = read_prompt(spec.prompt, may_be_empty=spec.steps == 0)
-    return _task(spec, load_rows(spec, given), prompt, _metric(spec, given))
+    rows = load_rows(spec, given)
+    try:
+        return _task(spec, rows, prompt, _metric(spec, given))
+    except DataError as error:  # targets that do not fit the metric: the task does not know where they come from
+        files = [name for name in (spec.data, spec.train, spec.dev, spec.test) if name is not None]
+        raise DataError(f"{', '.join(files) or 'rows'}: {error}") from error
 
 
 def load_rows(spec: RunSpec, given: Given) -> Splits:

@@ -278,7 +278,7 @@ def load_task_file(path: Path) -> RunSpec:
             raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent evaluate --on` says it")
         if name in BY_RERUN:
             raise ConfigError(
-                f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` makes a fork"
+                f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` says it"
             )
     settings = _checked(content, where=str(path))
     for key in PATHS:

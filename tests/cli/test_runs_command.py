@@ -50,7 +50,9 @@ def test_a_store_without_runs_and_no_store(invoke: Invoke, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("last", ["0", "-1", "many"])
 def test_a_number_of_runs_that_makes_no_sense_is_refused(invoke: Invoke, last: str) -> None:
-    assert invoke("runs", "--last", last).returncode == 2
+    ended = invoke("runs", "--last", last)
+    assert ended.returncode == 2
+    assert "--last" in ended.stderr
 
 
 def write_runs(folder: Path, *, count: int) -> None:

@@ -83,7 +83,8 @@ class Counts:
     """By role: that came, whatever became of them."""
     proper: Counter[str] = field(default_factory=Counter)
     """By role: answered with 200 and what the protocol asks for."""
-    tokens: Counter[str] = field(default_factory=Counter)
+    tokens_in: Counter[str] = field(default_factory=Counter)
+    tokens_out: Counter[str] = field(default_factory=Counter)
     """By role: billed, for every reply that was made, also if it then was broken, dropped or late."""
     faults: Counter[str] = field(default_factory=Counter)
     """By kind."""
@@ -96,7 +97,8 @@ class Counts:
         return {
             "requests": dict(self.requests),
             "proper": dict(self.proper),
-            "tokens": dict(self.tokens),
+            "tokens_in": dict(self.tokens_in),
+            "tokens_out": dict(self.tokens_out),
             "faults": dict(self.faults),
             "bodies": len(self.asked),
             "most_in_flight": self.most_in_flight,
@@ -232,7 +234,8 @@ class FaultServer:
             headers = {"Retry-After": str(world.wait)} if fault == "429 with a wait" else None
             return _error(REFUSALS[fault], "come back later", headers)
         made = await self._made(body, content_fault)
-        counts.tokens[role] += made.tokens_in + made.tokens_out
+        counts.tokens_in[role] += made.tokens_in
+        counts.tokens_out[role] += made.tokens_out
         await asyncio.sleep(world.latency * (0.5 + uniform("latency", digest)))
         if fault in ("cut body", "hang-up", "away"):
             return await self._break_off(request, fault, made, world)

@@ -24,9 +24,9 @@ def clean(worlds: Worlds, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def check_books(worlds: Worlds, world: str, store: Path) -> None:
     """What both sides have on record fits together."""
     account, seen = account_of(store), worlds.seen(world)
-    assert account.finished <= sum(seen["requests"].values()) <= account.attempts
-    assert account.finished <= sum(seen["proper"].values())
-    assert account.tokens <= sum(seen["tokens"].values()) <= account.tokens_at_most
+    assert account.finished <= seen.requests <= account.attempts
+    assert account.finished <= seen.proper
+    assert account.tokens <= seen.tokens <= account.tokens_at_most
     assert account.asked_again == 0
 
 
@@ -38,7 +38,7 @@ def test_a_fault_of_transport_changes_no_result(
     worlds.make(fault, seed=1, rates={fault: 0.1})
     client = worlds.begin(fault, store, concurrency=8)
     assert client.wait() == 0, client.log.read_text()
-    assert worlds.seen(fault)["faults"][fault] >= 3
+    assert worlds.seen(fault).faults[fault] >= 3
     check_books(worlds, fault, store)
     assert canonical_of(store) == clean
 
@@ -65,7 +65,7 @@ def test_a_key_that_ends_midway(worlds: Worlds, clean: dict[str, Any], tmp_path:
     check_books(worlds, "key", store)
     # All that was paid for is kept.
     assert account_of(store).answered == 50
-    assert account_of(store).tokens == sum(worlds.seen("key")["tokens"].values())
+    assert account_of(store).tokens == worlds.seen("key").tokens
 
     worlds.change("key", key_ends_after=None)
     assert worlds.resume("key", store).wait() == 0
@@ -77,7 +77,7 @@ def test_an_empty_reply_is_asked_for_once_more(worlds: Worlds, clean: dict[str, 
     store = tmp_path / "store"
     worlds.make("empty-once", seed=4, rates={"empty": 0.1})
     assert worlds.begin("empty-once", store, concurrency=8).wait() == 0
-    assert worlds.seen("empty-once")["faults"]["empty"] >= 5
+    assert worlds.seen("empty-once").faults["empty"] >= 5
     assert canonical_of(store) == clean
 
 

@@ -32,6 +32,9 @@ ATTEMPTS = 60
 MOST_SILENT = 0.02
 """Silence takes a client's whole patience, and tests have not much of it."""
 
+PRICE_IN, PRICE_OUT = 0.001, 0.004
+"""US dollars per token."""
+
 EXIT_FAILED = 3
 KILLED = -9
 PATIENCE = 60.0
@@ -46,6 +49,7 @@ class Caps:
 
     calls: int | None = None
     tokens: int | None = None
+    money: float | None = None
 
 
 CAPS = (
@@ -57,6 +61,8 @@ CAPS = (
     Caps(tokens=8000),
     Caps(tokens=20000),
     Caps(calls=140, tokens=9000),
+    Caps(money=8.0),
+    Caps(money=14.0),
 )
 
 
@@ -70,7 +76,8 @@ class History:
     worthless: float = 0.0
     """Share of the replies that are empty, and of those that are cut off."""
     latency: float = 0.0
-    concurrency: int = 8
+    concurrency: int | None = 8
+    """None = it finds its own level."""
     kills: tuple[int, ...] = ()
     """Replies that are committed since the last start when the client is killed."""
     caps: Caps = Caps()
@@ -90,7 +97,7 @@ histories = st.builds(
     ),
     worthless=st.sampled_from((0.0, 0.0, 0.04)),
     latency=st.sampled_from((0.0, 0.0, 0.002, 0.01)),
-    concurrency=st.sampled_from((1, 8, 32)),
+    concurrency=st.sampled_from((1, 8, 32, None)),
     kills=st.lists(st.integers(0, 70), max_size=3).map(tuple),
     caps=st.sampled_from(CAPS),
 )
@@ -148,6 +155,8 @@ class Stage:
             attempts=ATTEMPTS,
             max_calls=history.caps.calls,
             max_total_tokens=history.caps.tokens,
+            max_money=history.caps.money,
+            **{f"{role}_price": f"{PRICE_IN * 1e6:g}/{PRICE_OUT * 1e6:g}" for role in ("task", "optimizer")},
         )
 
     def _reached(self, replies: int, client: Client, store: Path) -> bool:
@@ -166,15 +175,16 @@ class Stage:
         if not count_runs(store):
             return
         account, seen = account_of(store), self._worlds.seen(name)
-        received = sum(seen["requests"].values())
-        assert account.finished <= sum(seen["proper"].values())
-        assert account.finished <= received <= account.attempts
+        assert account.finished <= seen.proper
+        assert account.finished <= seen.requests <= account.attempts
         assert account.asked_again == 0
-        assert account.tokens <= sum(seen["tokens"].values()) <= account.tokens_at_most
+        assert account.tokens <= seen.tokens <= account.tokens_at_most
         if history.caps.calls is not None:
             assert account.attempts <= history.caps.calls
         if history.caps.tokens is not None:
             assert account.tokens_at_most <= history.caps.tokens
+        if history.caps.money is not None:
+            assert seen.tokens_in * PRICE_IN + seen.tokens_out * PRICE_OUT <= history.caps.money
 
 
 def check(history: History, stage: Stage) -> None:

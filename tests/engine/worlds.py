@@ -45,6 +45,23 @@ SIZES: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a world has on record, over both roles."""
+
+    requests: int
+    proper: int
+    """Answered as the protocol asks for."""
+    tokens_in: int
+    tokens_out: int
+    """Billed."""
+    faults: Mapping[str, int]
+
+    @property
+    def tokens(self) -> int:
+        return self.tokens_in + self.tokens_out
+
+
+@dataclass(frozen=True, kw_only=True)
 class Account:
     """What a store has on record of its one run."""
 
@@ -93,9 +110,11 @@ class Worlds:
         """Other settings for a world; its counters go on."""
         self._ask("POST", name, settings)
 
-    def seen(self, name: str) -> dict[str, Any]:
+    def seen(self, name: str) -> Seen:
         """A world's counters."""
-        return self._ask("GET", name)
+        found = self._ask("GET", name)
+        by_role = ("requests", "proper", "tokens_in", "tokens_out")
+        return Seen(**{one: sum(found[one].values()) for one in by_role}, faults=found["faults"])
 
     def _ask(self, method: str, name: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
         # Only ever our own server's address.

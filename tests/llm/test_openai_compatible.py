@@ -16,6 +16,8 @@ from aiohttp import web
 from fake_server import Traits, cuts, drops, failing, fake_server, rate_limited, says, sends, slow
 from llm_contract import CHECKS, chat, raw
 
+from promptdescent.assembly import Given, load_task, open_models
+from promptdescent.config import RunSpec
 from promptdescent.errors import (
     ConfigError,
     ConnectionLost,
@@ -366,6 +368,15 @@ async def test_a_slow_answer_is_a_timeout() -> None:
             await llm.complete(chat("a"))
         await llm.close()
     assert error.value.may_be_charged
+
+
+def test_the_time_out_of_a_run_is_that_of_its_models() -> None:
+    rows = [{"text": f"a{number}", "label": "xy"[number % 2]} for number in range(60)]
+    flags = {"input": "text", "target": "label", "prompt": "Sort it.", "task_model": "fake"}
+    spec = RunSpec().with_settings({**flags, "base_url": "http://127.0.0.1:9/v1", "timeout": 7.5})
+    models = open_models(spec, load_task(spec, Given(rows=rows)), Given())
+    assert isinstance(models.task, OpenAICompatible)
+    assert models.task._timeout == 7.5
 
 
 async def test_where_no_connection_comes_about_nothing_can_be_charged() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from promptdescent.report.columns import columns
 from promptdescent.report.listing import listing, listing_json
 from promptdescent.store.listing import ListedRun, ListedScore, ListedVerdict
 from promptdescent.store.store import RunStatus
@@ -92,3 +93,8 @@ def test_json_holds_all_of_it_in_ascii() -> None:
         "calls": 12345,
     }
     assert listing_json([]) == "[]"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_table_writes_out_what_would_act_on_a_terminal(terminal: bool) -> None:
+    assert columns(["a\x07"], [["b\x1b[2J"]], terminal=terminal).split() == ["a\\x07", "b\\x1b[2J"]

@@ -25,8 +25,8 @@ AFTER_SLOW_ROUND = 0.8
 """What is left of the level after a sign of congestion."""
 SLOW = 1.6
 """So many times longer than at its best may a round of calls take, by the median, before it counts as congestion."""
-FORGETTING = 0.02
-"""Share by which the memory of the best latency is drawn towards each round, so that a model may become slower."""
+RELIEF = 0.8
+"""If half the level does not bring the latency below this share, the level is not what made the endpoint slow."""
 
 
 class Slots(Protocol):
@@ -116,6 +116,8 @@ class AdaptiveSlots(FixedSlots):
         self._was_full = False
         self._doubling = True
         self._answers_to_ignore = 0
+        self._slow_at: tuple[int, float] | None = None
+        """At which level the calls took longest since they began to, and how much longer than at their best."""
 
     @property
     def most(self) -> int:
@@ -126,9 +128,11 @@ class AdaptiveSlots(FixedSlots):
         self._was_full |= self.busy >= self.level
 
     def answered(self, role: Role, seconds: float) -> None:
+        if self._answers_to_ignore:
+            self._answers_to_ignore -= 1
+            return
         self._round.setdefault(role, []).append(seconds)
         self._answers += 1
-        self._answers_to_ignore = max(0, self._answers_to_ignore - 1)
         if self._answers >= self.level:
             self._end_round()
 
@@ -138,29 +142,40 @@ class AdaptiveSlots(FixedSlots):
             self._shrink(AFTER_RATE_LIMIT)
 
     def _end_round(self) -> None:
-        slowdown = self._slowdown()
-        was_full, self._was_full = self._was_full, False
-        self._answers = 0
-        self._round.clear()
+        now = {role: median(seconds) for role, seconds in self._round.items()}
+        for role, seconds in now.items():
+            self._best[role] = min(seconds, self._best.get(role, seconds))
+        slowdown = median(
+            now[role] / self._best[role] if self._best[role] else 1.0 for role in now for _ in self._round[role]
+        )
+        if slowdown > SLOW and not self._is_new_normal(slowdown):
+            self._shrink(AFTER_SLOW_ROUND)
+            return
         if slowdown > SLOW:
-            if not self._answers_to_ignore:
-                self._shrink(AFTER_SLOW_ROUND)
-        elif was_full:
+            self._best.update(now)
+        self._slow_at = None
+        if self._was_full:
             growth = self.level if self._doubling else max(1, round(GROWTH * self.level))
             self.level = min(self._most, self.level + growth)
             self._serve()
+        self._forget_round()
 
-    def _slowdown(self) -> float:
-        """How much longer the calls of the round took than those of the best one, by the medians of each role."""
-        ratios = []
-        for role, seconds in self._round.items():
-            now = median(seconds)
-            best = min(now, self._best.get(role, now))
-            self._best[role] = best + FORGETTING * (now - best)
-            ratios += [now / best if best else 1.0] * len(seconds)
-        return median(ratios)
+    def _is_new_normal(self, slowdown: float) -> bool:
+        """Whether a slow round is no sign of congestion, since half the level brought no relief."""
+        if self._doubling:  # half of such a round was sent at a lower level, and tells too little of the delay
+            return False
+        if self._slow_at is None or slowdown > self._slow_at[1]:
+            self._slow_at = self.level, slowdown
+        level, worst = self._slow_at
+        return self.level <= level / 2 and slowdown > RELIEF * worst
 
     def _shrink(self, share: float) -> None:
         self._doubling = False
         self._answers_to_ignore = self.busy
         self.level = max(1, int(self.level * share))
+        self._forget_round()
+
+    def _forget_round(self) -> None:
+        self._round.clear()
+        self._answers = 0
+        self._was_full = self.busy >= self.level

@@ -1,0 +1,144 @@
+"""What goes wrong is counted, and too much of it ends the run and says what."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptdescent.errors import (
+    ConfigError,
+    ConnectionLost,
+    EndpointFailed,
+    MalformedReply,
+    RateLimited,
+    RequestRefused,
+    TimedOut,
+    TooManyFailures,
+)
+from promptdescent.llm.failures import LIMITS, Breaker, read_limits
+from promptdescent.llm.limits import LimitedLLM
+from promptdescent.records import Reply
+from scripted import MemoryBooks, ScriptedLLM, engine, wrapped
+from test_budget import request
+
+pytestmark = pytest.mark.anyio
+
+
+def opens_after(breaker: Breaker, ends: list[str]) -> int | None:
+    """How many of the replies were read when it opened."""
+    for number, end in enumerate(ends, start=1):
+        try:
+            breaker.reply_read("task", end)
+        except TooManyFailures:
+            return number
+    return None
+
+
+@pytest.mark.parametrize("counter", ["empty", "cut off", "refused"])
+def test_the_breaker_opens_when_a_rate_passes_its_limit(counter: str) -> None:
+    half = ["answered", counter] * 400
+    assert opens_after(Breaker(), half) is None
+    assert opens_after(Breaker(), [counter] * 400) == LIMITS[counter].least
+    assert opens_after(Breaker(), [*["answered"] * 300, *[counter] * 300]) == 300 + 151
+
+
+def test_one_bad_candidate_does_not_open_it() -> None:
+    assert opens_after(Breaker(), [*["answered"] * 100, *["refused"] * 99, *["answered"] * 200] * 3) is None
+    assert opens_after(Breaker(), ["unreadable", "unreadable", "unreadable", "answered"] * 300) is None
+    assert opens_after(Breaker(), ["unreadable"] * 300) == 200
+
+
+def test_each_role_is_watched_alone_and_the_counter_is_named() -> None:
+    breaker = Breaker()
+    for _ in range(99):
+        breaker.reply_read("task", "refused")
+        breaker.reply_read("optimizer", "refused")
+    with pytest.raises(TooManyFailures, match=r"100 of the last 100 optimizer replies were refused.*'refused'.*resume"):
+        breaker.reply_read("optimizer", "refused")
+
+
+def test_lost_calls_open_it_even_with_successes_between_them() -> None:
+    breaker = Breaker()
+    for _ in range(15):
+        breaker.call_ended("task", None)
+    for _ in range(10):
+        breaker.call_ended("task", ConnectionLost("no route"))
+        breaker.call_ended("task", None)
+    said = r"11 of the last 36 task calls failed for good.*limit of 30%.*counter 'lost'.*no route"
+    with pytest.raises(TooManyFailures, match=said):
+        breaker.call_ended("task", ConnectionLost("no route"))
+
+
+def test_a_limit_can_be_set_by_its_counter() -> None:
+    limits = read_limits(["refused=0.9", "cut-off = 0.2"])
+    assert (limits["refused"].share, limits["cut off"].share, limits["empty"].share) == (0.9, 0.2, 0.5)
+    assert opens_after(Breaker(limits), ["refused", "refused", "answered"] * 100) is None
+    assert opens_after(Breaker(limits), ["cut off", "answered", "answered"] * 100) == 100
+    assert opens_after(Breaker(read_limits(["refused=1"])), ["refused"] * 900) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("refusd=0.5", "did you mean 'refused'"),
+        ("refused", "share above 0"),
+        ("refused=0", "share above 0"),
+        ("refused=1.5", "share above 0"),
+        ("refused=nan", "share above 0"),
+        ("=0.5", "no counter ''"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(given: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"--failure-limit.*{words}"):
+        read_limits([given])
+
+
+async def test_every_failed_attempt_is_counted_by_its_kind() -> None:
+    errors: list[Exception | None] = [RateLimited("slow"), EndpointFailed("500"), None]
+    errors += [ConnectionLost("cut"), TimedOut("late"), None, MalformedReply("junk"), None, RequestRefused("no")]
+    inner = ScriptedLLM(lambda request, number: errors[number - 1] or "fine")
+    books = MemoryBooks()
+    llm = wrapped(inner, books, engine(books))
+    for text in "abc":
+        await llm.complete(request(text))
+    with pytest.raises(RequestRefused):
+        await llm.complete(request("d"))
+    assert books.failures == [
+        "rate limit",
+        "server error",
+        "connection error",
+        "timeout",
+        "malformed reply",
+        "refused request",
+    ]
+
+
+@pytest.mark.parametrize("second", ["", "found"])
+async def test_an_empty_reply_is_asked_for_once_more_and_is_then_a_reply(second: str) -> None:
+    replies = ["  \n", second, "never asked for"]
+    inner = ScriptedLLM(lambda request, number: replies[number - 1])
+    books = MemoryBooks()
+    completion = await wrapped(inner, books, engine(books)).complete(request())
+    assert completion.replies[0].text == second
+    assert len(inner.requests) == 2
+    assert books.failures == ["empty reply"]
+    totals = books.totals()["task"]
+    assert (totals.paid.calls, totals.used.calls) == (2, 1)
+    assert totals.paid.tokens == 24, "the empty one is paid for too"
+
+
+@pytest.mark.parametrize("finish", ["length", "refused"])
+async def test_an_empty_reply_with_a_reason_is_not_asked_for_again(finish: str) -> None:
+    inner = ScriptedLLM(lambda request, number: Reply(text="", finish=finish))  # type: ignore[arg-type]
+    books = MemoryBooks()
+    await wrapped(inner, books, engine(books)).complete(request())
+    assert len(inner.requests) == 1
+
+
+async def test_a_request_longer_than_the_context_is_not_sent() -> None:
+    inner = ScriptedLLM(lambda request, number: "a")
+    inner.context_tokens = 100
+    llm = LimitedLLM(inner, engine(MemoryBooks()))
+    await llm.complete(request("x" * 800))
+    with pytest.raises(RequestRefused, match=r"at least 1,012 tokens.*task model holds 100; shorten"):
+        await llm.complete(request("x" * 10_000))
+    assert len(inner.requests) == 1
