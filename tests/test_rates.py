@@ -52,3 +52,9 @@ async def test_a_call_larger_than_a_share_takes_several() -> None:
 
 async def test_without_limits_nothing_waits() -> None:
     assert await begun_within(RateLimits(requests=None, tokens=None), 0.01, tokens=10**9) == 500
+
+
+async def test_calls_are_taken_to_have_the_tokens_that_such_calls_had() -> None:
+    limits = RateLimits(requests=None, tokens=60_000)
+    limits.answered(at_most=4_000, used=1_000)
+    assert 13 <= await begun_within(limits, 0.5, tokens=400) <= 16

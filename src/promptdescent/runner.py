@@ -132,12 +132,7 @@ async def _begin(
     profile: Profile | None,
 ) -> Result:
     """Check everything that can be checked without paying, then put the run on record and to work."""
-    read_limits(spec.failure_limit)
-    task = load_task(spec, given)
-    recipe = recipe_for(spec, given)
-    plan = forecast(spec, recipe, task)
-    if not spec.evaluate_on:
-        recipe.check(task.brief, total_steps=plan.steps)
+    task, recipe, plan = _planned(spec, given)
     models = open_models(spec, task, given)
     try:
         # Asked first: without consent nothing is sent to another host, not even a question for its models.
@@ -274,12 +269,20 @@ def dry_run(spec: RunSpec, *, given: Given = NO_EXTRAS) -> DryRun:
 
     Raises the :class:`InputError` family.
     """
+    task, recipe, plan = _planned(spec, given)
+    idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
+    return DryRun(plan=plan, notes=(*task.notes, *idle, _announcement(plan, spec, recipe, task)))
+
+
+def _planned(spec: RunSpec, given: Given) -> tuple[Task, Recipe, Forecast]:
+    """What needs no model, checked. Raises the :class:`InputError` family."""
+    read_limits(spec.failure_limit)
     task = load_task(spec, given)
     recipe = recipe_for(spec, given)
     plan = forecast(spec, recipe, task)
-    recipe.check(task.brief, total_steps=plan.steps)
-    idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
-    return DryRun(plan=plan, notes=(*task.notes, *idle, _announcement(plan, spec, recipe, task)))
+    if not spec.evaluate_on:
+        recipe.check(task.brief, total_steps=plan.steps)
+    return task, recipe, plan
 
 
 def _result(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunResult:

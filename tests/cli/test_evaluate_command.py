@@ -135,6 +135,16 @@ def test_a_cap_below_what_is_needed_is_refused(invoke: Invoke, rows: Path) -> No
     evaluate(invoke, "--max-calls", "60")
 
 
+def test_the_cost_can_be_known_first(invoke: Invoke, rows: Path) -> None:
+    done = invoke("evaluate", PROMPT, "rows.csv", "--task-model", "simulated:clear", "--on", "dev", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "20 rows (dev)" in done.stderr
+    assert "20" in done.stdout
+    assert "optimizer" not in done.stdout
+    assert "patience" not in done.stdout
+    assert not (rows.parent / ".promptdescent").exists()
+
+
 def test_an_interrupted_evaluation_goes_on(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     async def stop(*_: object) -> None:
         raise asyncio.CancelledError

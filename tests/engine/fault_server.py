@@ -22,6 +22,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -50,6 +51,8 @@ CONTENT = ("empty", "cut off")
 """Replies that came, but are worth nothing or little."""
 
 KEY_ENDED = 401
+
+PORTS = range(20_000, 30_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,15 +164,21 @@ class FaultServer:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
-        """Begin to listen; return the port."""
+        """Begin to listen; return the port.
+
+        It is none of those that the system gives to clients, or one of them could have it while the server is away.
+        """
         await self._runner.setup()
-        await self._listen()
-        self._port = int(self._runner.addresses[0][1])
-        return self._port
+        for self._port in random.Random().sample(PORTS, 50):
+            with contextlib.suppress(OSError):
+                await self._listen()
+                return self._port
+        raise RuntimeError("no port is free")
 
     async def _listen(self) -> None:
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=512, reuse_address=True)
-        await self._site.start()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=512, reuse_address=True)
+        await site.start()
+        self._site = site
 
     async def _leave(self, seconds: float) -> None:
         """Refuse all connections for a while; those that are open stay."""

@@ -17,7 +17,7 @@ from promptdescent.errors import (
     RequestRefused,
     TimedOut,
 )
-from promptdescent.llm.openai_protocol import Caller, error_for, read_refusal
+from promptdescent.llm.openai_errors import Caller, error_for, read_refusal
 
 CALLER = Caller(address="http://host/v1", model="My-Model", key_env="MY_KEY", key_flag="--task-api-key-env")
 

@@ -11,8 +11,19 @@ import typer
 
 from promptdescent import runner
 from promptdescent.assembly import Given
-from promptdescent.cli.flags import FLAGS, RUN, Settings, given, takes_settings
-from promptdescent.cli.running import Place, agreed, carry_out, opened_store
+from promptdescent.cli.flags import (
+    DEFAULT_STORE,
+    FLAGS,
+    DryRunFlag,
+    ProfileFlag,
+    QuietFlag,
+    Settings,
+    StoreFlag,
+    YesFlag,
+    given,
+    takes_settings,
+)
+from promptdescent.cli.running import Place, agreed, carry_out, foretell, opened_store
 from promptdescent.config import OF_A_SEARCH, TASK_FILE_SUFFIXES, RunSpec, load_task_file
 from promptdescent.records import ScoredRows
 from promptdescent.report.evaluation import WRONG_SHOWN
@@ -43,27 +54,29 @@ def evaluate(
     ] = "test",
     wrong: Annotated[int, typer.Option("--wrong", min=0, help="How many wrong answers to show.")] = WRONG_SHOWN,
     as_json: Annotated[bool, typer.Option("--json", help="The whole record as JSON, with every row.")] = False,
-    store: Annotated[
-        str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.", rich_help_panel=RUN)
-    ] = ".promptdescent",
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)] = False,
+    store: StoreFlag = DEFAULT_STORE,
+    yes: YesFlag = False,
+    dry_run: DryRunFlag = False,
+    quiet: QuietFlag = False,
+    profile: ProfileFlag = False,
     **settings: object,
 ) -> None:
     """Score one prompt on your rows, with a confidence interval, and search for nothing."""
     spec, recorded = _spec(prompt, data, given(settings), store=store)
+    if dry_run:
+        foretell(spec.scoring(on), Given(prompt=recorded))
+        return
     code = carry_out(
-        lambda opened, watcher: runner.evaluate(
+        lambda opened, watcher, times: runner.evaluate(
             spec,
             on=on,
             store=opened,
             given=Given(prompt=recorded),
             observers=[watcher],
             confirm=lambda plan: agreed(plan.total, yes=yes),
+            profile=times,
         ),
-        Place(store=store, quiet=quiet),
+        Place(store=store, quiet=quiet, profile=profile),
         shown=as_text if as_json else partial(summary, wrong=wrong),
     )
     raise SystemExit(code)

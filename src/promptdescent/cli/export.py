@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from promptdescent.cli import output
+from promptdescent.cli.flags import DEFAULT_STORE, RunArgument, StoreFlag
 from promptdescent.cli.running import opened_store
 from promptdescent.errors import ConfigError
 from promptdescent.report.export import export_json, prompt_text
@@ -17,7 +18,7 @@ from promptdescent.report.text import printable
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Beginning of a run's id, or latest.")] = "latest",
+    run: RunArgument = "latest",
     to: Annotated[
         Literal["text", "json"],
         typer.Option("--to", help="text: the best prompt and nothing else; json: with what is known of it."),
@@ -26,9 +27,7 @@ def export(
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write this file instead of to the terminal.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
-    store: Annotated[
-        str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.")
-    ] = ".promptdescent",
+    store: StoreFlag = DEFAULT_STORE,
 ) -> None:
     """Print or write the best prompt of a run."""
     with opened_store(store, must_exist=True) as opened:
@@ -48,8 +47,6 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         with path.open("w" if force else "x", encoding="utf-8", newline="") as opened:
             opened.write(text)
     except FileExistsError:
-        raise ConfigError(
-            f"--output {path}: the file exists; give another one, or --force to write over it"
-        ) from None
+        raise ConfigError(f"--output {path}: the file exists; give another one, or --force to write over it") from None
     except OSError as error:
         raise ConfigError(f"--output {path}: the file cannot be written: {error.strerror}") from error

@@ -149,6 +149,27 @@ FLAGS = {
     ),
 }
 
+# --- flags that are no settings of a run ---
+
+StoreFlag = Annotated[
+    str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.", rich_help_panel=RUN)
+]
+YesFlag = Annotated[
+    bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
+]
+DryRunFlag = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say what a run would do and cost: nothing is sent or recorded.", rich_help_panel=RUN
+    ),
+]
+ProfileFlag = Annotated[
+    bool, typer.Option("--profile", help="Say at the end where the time went.", rich_help_panel=RUN)
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Beginning of a run's id, or latest.")]
+DEFAULT_STORE = ".promptdescent"
+
 Settings = dict[str, Any]
 """Fields of RunSpec that were given."""
 

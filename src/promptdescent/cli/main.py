@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,18 +12,30 @@ from promptdescent import __version__, runner
 from promptdescent.cli import output
 from promptdescent.cli.evaluate import evaluate
 from promptdescent.cli.export import export
-from promptdescent.cli.flags import FLAGS, RUN, Settings, given, takes_settings
+from promptdescent.cli.flags import (
+    DEFAULT_STORE,
+    FLAGS,
+    RUN,
+    DryRunFlag,
+    ProfileFlag,
+    QuietFlag,
+    RunArgument,
+    Settings,
+    StoreFlag,
+    YesFlag,
+    given,
+    takes_settings,
+)
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.recipe_text import all_recipes, difference, one_recipe, recipe_called
 from promptdescent.cli.rerun import rerun
-from promptdescent.cli.running import Place, agreed, carry_out, opened_store
+from promptdescent.cli.running import Place, agreed, carry_out, foretell, opened_store
 from promptdescent.cli.runs import runs
 from promptdescent.cli.study import study
 from promptdescent.config import CHANGEABLE, TASK_FILE_SUFFIXES, RunSpec, load_task_file
 from promptdescent.errors import ConfigError, PromptDescentError
-from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import as_text, canonical, run_record
-from promptdescent.report.text import printable, summary
+from promptdescent.report.text import summary
 from promptdescent.tasks.demo import demo_settings
 
 app = typer.Typer(
@@ -34,20 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StoreFlag = Annotated[
-    str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.", rich_help_panel=RUN)
-]
-YesFlag = Annotated[
-    bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
-]
 GainFlag = Annotated[
     bool, typer.Option("--require-gain", help="Exit with 4 if no gain was shown.", rich_help_panel=RUN)
-]
-DryRunFlag = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="Only say what a run would do and cost: nothing is sent or recorded.", rich_help_panel=RUN
-    ),
 ]
 RecordedFlag = Annotated[
     bool,
@@ -57,10 +56,6 @@ RecordedFlag = Annotated[
         rich_help_panel=RUN,
     ),
 ]
-QuietFlag = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Beginning of a run's id, or latest.")]
-
-DEFAULT_STORE = ".promptdescent"
 
 
 @app.callback(invoke_without_command=True)
@@ -75,12 +70,17 @@ def options(
 @app.command()
 @takes_settings(["seed", "concurrency", "max_calls", "max_total_tokens"])
 def demo(
-    *, store: StoreFlag = DEFAULT_STORE, require_gain: GainFlag = False, quiet: QuietFlag = False, **settings: object
+    *,
+    store: StoreFlag = DEFAULT_STORE,
+    require_gain: GainFlag = False,
+    quiet: QuietFlag = False,
+    profile: ProfileFlag = False,
+    **settings: object,
 ) -> None:
     """A whole run on data of our own with the embedded model: no key, no network."""
     flags = given(settings)
     spec = RunSpec().with_settings(demo_settings(flags.get("seed", 0))).with_settings(flags)
-    _start(spec, Place(store=store, quiet=quiet, require_gain=require_gain), yes=False)
+    _start(spec, Place(store=store, quiet=quiet, require_gain=require_gain, profile=profile), yes=False)
 
 
 @app.command()
@@ -95,13 +95,18 @@ def optimize(
     dry_run: DryRunFlag = False,
     require_gain: GainFlag = False,
     quiet: QuietFlag = False,
+    profile: ProfileFlag = False,
     **settings: object,
 ) -> None:
     """Find a better prompt for your own rows, and say whether the gain is real."""
     if dry_run:
-        _foretell(_spec(data, given(settings)))
+        foretell(_spec(data, given(settings)))
         return
-    _start(_spec(data, given(settings)), Place(store=store, quiet=quiet, require_gain=require_gain), yes=yes)
+    _start(
+        _spec(data, given(settings)),
+        Place(store=store, quiet=quiet, require_gain=require_gain, profile=profile),
+        yes=yes,
+    )
 
 
 @app.command()
@@ -113,13 +118,14 @@ def resume(
     store: StoreFlag = DEFAULT_STORE,
     require_gain: GainFlag = False,
     quiet: QuietFlag = False,
+    profile: ProfileFlag = False,
     **settings: object,
 ) -> None:
     """Go on with a run that was interrupted, failed or killed."""
-    place = Place(store=store, quiet=quiet, require_gain=require_gain)
+    place = Place(store=store, quiet=quiet, require_gain=require_gain, profile=profile)
     code = carry_out(
-        lambda opened, watcher: runner.resume(
-            run, store=opened(), observers=[watcher], settings=given(settings), recorded=recorded
+        lambda opened, watcher, times: runner.resume(
+            run, store=opened(), observers=[watcher], settings=given(settings), recorded=recorded, profile=times
         ),
         place,
         must_exist=True,
@@ -192,19 +198,10 @@ def _spec(data: str | None, flags: Settings) -> RunSpec:
     return RunSpec().with_settings({"data": data, **flags})
 
 
-def _foretell(spec: RunSpec) -> None:
-    """Print what a run would do and cost."""
-    would = runner.dry_run(spec)
-    for note in would.notes:
-        output.message(note)
-    output.result(printable(forecast_text(would.plan.as_data())))
-    output.message("This was a dry run: nothing was sent and nothing was recorded.")
-
-
 def _start(spec: RunSpec, place: Place, *, yes: bool) -> None:
     code = carry_out(
-        lambda store, watcher: runner.start(
-            spec, store=store, observers=[watcher], confirm=lambda plan: agreed(plan.total, yes=yes)
+        lambda store, watcher, times: runner.start(
+            spec, store=store, observers=[watcher], confirm=lambda plan: agreed(plan.total, yes=yes), profile=times
         ),
         place,
     )

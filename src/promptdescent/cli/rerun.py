@@ -7,11 +7,22 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import RUN, SEARCH, given, takes_settings
+from promptdescent.cli.flags import (
+    DEFAULT_STORE,
+    RUN,
+    SEARCH,
+    ProfileFlag,
+    QuietFlag,
+    StoreFlag,
+    YesFlag,
+    given,
+    takes_settings,
+)
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.progress import Reporter
 from promptdescent.cli.running import Ended, Place, agreed, carry_out
 from promptdescent.config import CHANGEABLE
+from promptdescent.llm.profile import Profile
 from promptdescent.rerunning import fork_of
 from promptdescent.rerunning import rerun as run_again
 from promptdescent.store.late import LateStore
@@ -36,23 +47,20 @@ def rerun(
     seed: Annotated[
         int | None, typer.Option("--seed", help="The other seed, with --from-step.", rich_help_panel=SEARCH)
     ] = None,
-    store: Annotated[
-        str, typer.Option("--store", help="Folder of all runs, or a postgresql:// address.", rich_help_panel=RUN)
-    ] = ".promptdescent",
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
-    ] = False,
+    store: StoreFlag = DEFAULT_STORE,
+    yes: YesFlag = False,
     require_gain: Annotated[
         bool, typer.Option("--require-gain", help="Exit with 4 if no gain was shown.", rich_help_panel=RUN)
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)] = False,
+    quiet: QuietFlag = False,
+    profile: ProfileFlag = False,
     **settings: object,
 ) -> None:
     """Run a recorded run once more, as a new one; what the first was answered is not paid for again."""
     fork = fork_of(from_step, seed)
     origin = ""
 
-    async def work(opened: LateStore, watcher: Reporter) -> Ended:
+    async def work(opened: LateStore, watcher: Reporter, times: Profile) -> Ended:
         nonlocal origin
         origin = opened().find_run(run).id
         return await run_again(
@@ -63,9 +71,10 @@ def rerun(
             settings=given(settings),
             observers=[watcher],
             confirm=lambda plan: agreed(plan.total, yes=yes),
+            profile=times,
         )
 
-    code = carry_out(work, Place(store=store, quiet=quiet, require_gain=require_gain), must_exist=True)
+    code = carry_out(work, Place(store=store, quiet=quiet, require_gain=require_gain, profile=profile), must_exist=True)
     if replay_only and code in (ExitCode.DONE, ExitCode.NO_GAIN):
         output.result(f"\nReplayed without a call: the canonical record equals that of run {origin}.")
     raise SystemExit(code)

@@ -11,24 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from promptdescent.assembly import NO_EXTRAS, Given
 from promptdescent.cli import output
 from promptdescent.cli.output import ExitCode
+from promptdescent.cli.profile_text import profile_text
 from promptdescent.cli.progress import Reporter, reporter
+from promptdescent.config import RunSpec
 from promptdescent.errors import PermanentError, PromptDescentError, StoreError, UnseenRequest
+from promptdescent.llm.profile import Profile
 from promptdescent.prices import total_of
 from promptdescent.records import Progress, Role, Usage
 from promptdescent.report.cost import PricedModel, charge, priced_models
+from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import Record, changed_settings, run_record
-from promptdescent.report.text import summary
-from promptdescent.runner import EvaluationResult, RunResult
+from promptdescent.report.text import printable, summary
+from promptdescent.runner import EvaluationResult, RunResult, dry_run
 from promptdescent.store.late import LateStore
 from promptdescent.store.store import Store
 
 Ended: TypeAlias = RunResult | EvaluationResult
 
 
-Work: TypeAlias = Callable[[LateStore, Reporter], Coroutine[Any, Any, Ended]]
-"""Starts or resumes a run."""
+Work: TypeAlias = Callable[[LateStore, Reporter, Profile], Coroutine[Any, Any, Ended]]
+"""Starts or resumes a run, and fills the profile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,7 @@ class Place:
     store: str
     quiet: bool = False
     require_gain: bool = False
+    profile: bool = False
 
 
 @contextlib.contextmanager
@@ -59,11 +65,22 @@ def carry_out(
     """Do the work, print what is ``shown`` of the run, and return the exit code. Raises errors from before the run was
     at work.
     """
+    profile = Profile()
+    try:
+        return _carry_out(work, place, profile, must_exist=must_exist, shown=shown)
+    finally:
+        if place.profile:
+            output.message(profile_text(profile))
+
+
+def _carry_out(
+    work: Work, place: Place, profile: Profile, *, must_exist: bool, shown: Callable[[Record], str]
+) -> ExitCode:
     with _late_store(place.store, must_exist=must_exist) as store:
         watcher = reporter(quiet=place.quiet, price=PaidMoney(store))
         try:
             with watcher:
-                outcome = asyncio.run(_stoppable(work(store, watcher)))
+                outcome = asyncio.run(_stoppable(work(store, watcher, profile)))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return _interrupted(store, watcher.last)
         except PromptDescentError as error:
@@ -75,6 +92,15 @@ def carry_out(
             output.error("no gain was shown (--require-gain)")
             return ExitCode.NO_GAIN
         return ExitCode.DONE
+
+
+def foretell(spec: RunSpec, given: Given = NO_EXTRAS) -> None:
+    """Print what a run would do and cost."""
+    would = dry_run(spec, given=given)
+    for note in would.notes:
+        output.message(note)
+    output.result(printable(forecast_text(would.plan.as_data())))
+    output.message("This was a dry run: nothing was sent and nothing was recorded.")
 
 
 async def _stoppable(work: Coroutine[Any, Any, Ended]) -> Ended:

@@ -212,6 +212,7 @@ class LimitedLLM:
         finally:
             engine.budget.paid.settle(at_most, spent)
         engine.slots.answered(role, answered - recorded)
+        engine.rates.answered(at_most=call.bound.tokens, used=completion.usage.tokens)
         self._note_inexact(call, completion)
         completion = _clean(completion)
         if not may_be_empty and _is_empty(completion):

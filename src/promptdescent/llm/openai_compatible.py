@@ -19,24 +19,19 @@ from promptdescent.errors import (
 )
 from promptdescent.llm.base import Completion, Request
 from promptdescent.llm.endpoint import OPENAI_KEY, OPENAI_URL, Endpoint, proxy_for, read_key
+from promptdescent.llm.openai_errors import LIMITS, Caller, error_for, read_json, read_refusal, refused_parameter
 from promptdescent.llm.openai_protocol import (
     CHAT,
-    LIMITS,
     MODELS,
     RAW,
-    Caller,
     body_of,
     context_of,
     encoded,
-    error_for,
     find_model,
     identifying,
     path_of,
     read_completion,
-    read_json,
     read_model_list,
-    read_refusal,
-    refused_parameter,
 )
 
 if TYPE_CHECKING:
@@ -178,7 +173,7 @@ class OpenAICompatible:
         refusal (HTTP 400 or 422) costs nothing at any endpoint and is not counted as a call. Only a refused temperature
         changes what the request *is*: it raises :class:`ParameterRefused`, and from then on the endpoint samples at its
         own temperature. Raises any :class:`ModelError`; see
-        :func:`~promptdescent.llm.openai_protocol.error_for`.
+        :func:`~promptdescent.llm.openai_errors.error_for`.
         """
         path = path_of(request)
         while True:  # each round has one parameter less

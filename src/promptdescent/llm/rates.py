@@ -17,11 +17,20 @@ class RateLimits:
     def __init__(self, *, requests: int | None, tokens: int | None) -> None:
         self._requests = _limiter(requests)
         self._tokens = _limiter(tokens)
+        self._at_most = self._used = 0
 
-    async def wait(self, tokens: int) -> None:
-        """Return when a call of about so many tokens may be sent."""
+    def answered(self, *, at_most: int, used: int) -> None:
+        """A call that could have had so many tokens had so many."""
+        self._at_most += at_most
+        self._used += used
+
+    async def wait(self, at_most: int) -> None:
+        """Return when a call may be sent that has at most so many tokens. It is taken to have the share of them that
+        calls had so far.
+        """
         if self._requests is not None:
             await self._requests.acquire()
+        tokens = -(-at_most * self._used // self._at_most) if self._at_most else at_most
         while self._tokens is not None and tokens > 0:
             share = min(tokens, self._tokens.max_rate)
             await self._tokens.acquire(share)

@@ -17,6 +17,8 @@ EXPLAINED = (
     "word budgets. Retries come on top."
 )
 
+WITHOUT_STEPS = "Low: replies are short. High: every reply is at its token limit. Retries come on top."
+
 
 def forecast_text(forecast: dict[str, Any]) -> str:
     """The forecast of a run as a table by role, what the figures mean, and the prices they rest on."""
@@ -26,7 +28,8 @@ def forecast_text(forecast: dict[str, Any]) -> str:
         for place, (key, unit) in enumerate(UNITS.items()):
             rows.append((name if place == 0 else "", unit, *_cells(part[key], money=key == "money")))
     prices = [_price(role, part) for role, part in forecast["roles"].items()]
-    return "\n\n".join([table(rows), EXPLAINED, "\n".join(["Prices:", *prices])])
+    explained = EXPLAINED if forecast["wanted_steps"] else WITHOUT_STEPS
+    return "\n\n".join([table(rows), explained, "\n".join(["Prices:", *prices])])
 
 
 def used_against_forecast(forecast: dict[str, Any]) -> str:
