@@ -140,11 +140,9 @@ def _ours(base: str, job: Job, *, adaptive: bool, store: str) -> None:
     if job.rows is not None:
         promptdescent.evaluate("Yes or no?", [row(number) for number in range(job.rows)], on="all", **settings)
         return
-    sizes = {"train_rows": TRAIN, "dev_rows": DEV, "test_rows": TEST}
-    rows = [row(number) for number in range(sum(sizes.values()))]
-    promptdescent.optimize(
-        rows, prompt="Yes or no?", steps=STEPS, candidates=CANDIDATES, patience=0, **sizes, **settings
-    )
+    settings |= {"prompt": "Yes or no?", "steps": STEPS, "candidates": CANDIDATES, "patience": 0}
+    settings |= {"train_rows": TRAIN, "dev_rows": DEV, "test_rows": TEST}
+    promptdescent.optimize([row(number) for number in range(TRAIN + DEV + TEST)], **settings)
 
 
 def client(job: Job, name: str, base: str) -> None:

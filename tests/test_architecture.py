@@ -62,7 +62,8 @@ CONCURRENT = frozenset(
 
 MAY_START_TASKS_OR_THREADS = {
     "evaluator.py": CONCURRENT,
-    "llm/limits.py": CONCURRENT,
+    "llm/streams.py": CONCURRENT,
+    "store/replies.py": {"create_task"},  # one query for many look-ups
     "llm/local.py": {"Thread", "to_thread"},  # the native library blocks
     "llm/function.py": {"to_thread"},  # a plain function of the user may block
     "api.py": {"Thread", "create_task"},  # the front door is sync, also inside a running loop

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
 import pytest
+from typer.testing import CliRunner
 
 import promptdescent
+from promptdescent.cli import main
 from promptdescent.errors import ConfigError, RunFailed, UnseenRequest
 from promptdescent.llm.base import Request
 from promptdescent.llm.function import FunctionLLM
+from promptdescent.optimizer import Surroundings
+from promptdescent.recipes import recipe_named
 from promptdescent.report.comparison import first_difference
 from promptdescent.report.record import canonical, run_record
 from promptdescent.report.text import summary
@@ -107,6 +113,55 @@ def test_a_fork_draws_with_the_other_seed_from_its_step_on(step: int, tmp_path: 
     assert after["seed"] == before["seed"]
     of_the_past = {prompt for found in prompts(before)[: step - 1] for prompt in found} - {after["best"]["prompt"]}
     assert not [text for text in asked.task if text.split("?\n")[-1] in of_the_past]
+
+
+def test_the_seed_of_a_step_is_the_latest_that_began() -> None:
+    nothing: Any = None
+    around = Surroundings(
+        brief=nothing, dev=(), evaluate=nothing, model=nothing, similarity=nothing, seed=1, later_seeds=((3, 8), (5, 9))
+    )
+    assert [around.seed_at(step) for step in range(7)] == [1, 1, 1, 8, 8, 9, 9]
+    around = replace(around, brief=SimpleNamespace(train=()))  # type: ignore[arg-type]
+    state: Any = SimpleNamespace(total_steps=6)
+    contexts = [around.context(recipe_named("gpo"), state, step, nothing) for step in (2, 4)]
+    assert [context.seed for context in contexts] == [1, 8]
+
+
+def test_a_fork_takes_other_mini_batches(tmp_path: Path) -> None:
+    asked = Asked()
+    first = optimize(tmp_path, asked, recipe="sgdm")
+    fork = promptdescent.rerun(first.run, from_step=3, seed=8, store=tmp_path, **asked.models)
+    before, after = shown(tmp_path, first.run), shown(tmp_path, fork.run)
+    assert before["steps"][2]["requests"][0]["purpose"] == "reflection"
+    asked_for = [[step["requests"][0]["message"]["text"] for step in one["steps"]] for one in (before, after)]
+    assert asked_for[0][:2] == asked_for[1][:2]
+    assert asked_for[0][2] != asked_for[1][2]  # about the same prompt, with the mistakes of other rows
+
+
+def test_sampled_answers_keep_the_seed_of_the_run_and_that_is_said(tmp_path: Path) -> None:
+    asked = Asked()
+    optimize(tmp_path, asked, task_temperature=0.5)
+    asked.forget()
+    fork = promptdescent.rerun(from_step=3, seed=8, store=tmp_path, **asked.models)
+    notes = " ".join(shown(tmp_path, fork.run)["notes"])
+    assert "Answers of the task model are drawn with the seed 1 throughout" in notes
+    assert not [text for text in asked.task if text.endswith("\nYes or no?")]  # the starting prompt's are the run's
+
+
+def test_a_task_file_makes_no_fork(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text("data: rows.csv\nlater_seeds: [[2, 8]]\n")
+    with pytest.raises(ConfigError, match="promptdescent rerun --from-step"):
+        promptdescent.optimize(tmp_path / "task.yaml", store=tmp_path)
+
+
+def test_the_score_of_one_prompt_is_replayed(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("q,a\n" + "".join(f"{row['q']},{row['a']}\n" for row in ROWS))
+    rows = ["--input", "q", "--target", "a", "--task-model", "simulated:plain", "--store", str(tmp_path / "store")]
+    scored = CliRunner().invoke(main.app, ["evaluate", "Yes or no?", str(tmp_path / "rows.csv"), *rows])
+    assert scored.exit_code == 0, scored.output
+    replay = CliRunner().invoke(main.app, ["rerun", "latest", "--replay-only", "--store", str(tmp_path / "store")])
+    assert replay.exit_code == 0, replay.output
+    assert "the canonical record equals" in replay.output
 
 
 def test_a_fork_can_be_forked_and_replayed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import promptdescent
 from promptdescent.cli import main
-from promptdescent.errors import ConfigError
+from promptdescent.errors import ConfigError, EndpointFailed
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.report.record import run_record
 from promptdescent.run_record import RunRecord
@@ -230,6 +230,8 @@ def test_a_setting_that_decides_the_result_is_refused_by_name(tmp_path: Path) ->
     assert "--max-calls" in str(refused.value)
     with pytest.raises(ConfigError, match=r"--length-cost is 0\.0 on record and cannot become 0\.1"):
         resume(tmp_path, length_cost=0.1)
+    with pytest.raises(ConfigError, match="there is no counter 'emty'"):
+        resume(tmp_path, failure_limit=("emty=0.5",))
     with pytest.raises(ConfigError, match="unknown key 'sed'"):
         resume(tmp_path, sed=3)
     assert resume(tmp_path, seed=0, candidates=2).verdict.rows == 42
@@ -272,6 +274,41 @@ def test_a_refusal_lets_go_of_the_run(tmp_path: Path) -> None:
         asyncio.run(promptdescent.runner.resume(run, store=store, settings={"seed": 3}))
     store.claim(run)
     store.close()
+
+
+def test_a_fork_that_was_interrupted_still_shares_the_past(tmp_path: Path) -> None:
+    """A call that failed for good in the common past fails in the rest of it too, though the model would answer now."""
+
+    class Failing(Model):
+        async def __call__(self, messages: list[dict[str, str]]) -> str:
+            if "Is 13 " in messages[-1]["content"] or "Is 52 " in messages[-1]["content"]:
+                raise EndpointFailed("not now")
+            return await super().__call__(messages)
+
+    first = promptdescent.optimize(
+        write_rows(tmp_path / "rows.csv"),
+        task_model=FunctionLLM(Failing(), name="model"),
+        **{"input": "q", "target": "a", "prompt": "Yes or no?", "steps": 2, "candidates": 2, "attempts": 1},
+        **{"train_rows": 5, "dev_rows": 40, "test_rows": 25, "store": tmp_path / "store"},
+    )
+    missing = shown(tmp_path)["replies"]["start_on_dev"].get("missing", 0)
+    assert missing == 2
+
+    class Stopping:
+        def on_message(self, text: str) -> None: ...
+        def on_step(self, record: object) -> None: ...
+        def on_progress(self, progress: Any) -> None:
+            if progress.used.calls >= 20:
+                raise KeyboardInterrupt
+
+    model = FunctionLLM(Model(), name="model")
+    fork = {"from_step": 2, "seed": 8, "task_model": model, "store": tmp_path / "store", "concurrency": 1}
+    with pytest.raises(KeyboardInterrupt):
+        promptdescent.rerun(first.run, **fork, observers=[Stopping()])
+    assert shown(tmp_path)["status"] == "interrupted"
+    resume(tmp_path)
+    assert shown(tmp_path)["origin"] == {"run": first.run, "forked_at": 2}
+    assert shown(tmp_path)["replies"]["start_on_dev"]["missing"] == missing
 
 
 def test_a_finished_run_stays_finished_and_says_what_to_do(tmp_path: Path) -> None:

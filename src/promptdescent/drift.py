@@ -12,6 +12,7 @@ from promptdescent.config import CHANGEABLE, RAISABLE, RunSpec, flag
 from promptdescent.errors import ConfigError, InputError
 from promptdescent.input_files import read_text
 from promptdescent.llm.base import Totals
+from promptdescent.llm.failures import read_limits
 from promptdescent.records import Example, Role, RunManifest, Split, Usage, to_json
 
 
@@ -101,6 +102,7 @@ def changed_settings(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
     """
     before = RunSpec().with_settings(recorded)
     after = before.with_settings({name: value for name, value in wanted.items() if value is not None})
+    read_limits(after.failure_limit)
     changed: dict[str, Any] = {}
     for name in wanted:
         old, new = getattr(before, name), getattr(after, name)

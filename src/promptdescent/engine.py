@@ -134,6 +134,12 @@ class RunEngine:
         )
 
     @property
+    def share_tried_again(self) -> float:
+        """How many more attempts were paid than calls used, as a share of these."""
+        paid = sum(sums.paid.calls for sums in self.totals.values())
+        return max(0.0, paid / max(1, self.used.calls) - 1)
+
+    @property
     def seconds_per_call(self) -> float:
         """How long the run takes per call since it was started or resumed."""
         calls = sum(sums.paid.calls for sums in self.totals.values()) - self._called_before

@@ -7,13 +7,14 @@ the evaluation as they come; nothing is decided by the order of arrival.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import count
 
 from promptdescent.errors import BudgetExhausted, TooManyFailures
-from promptdescent.optimizer_model import Correspondence, OptimizerModel
+from promptdescent.optimizer_model import Correspondence, OptimizerModel, count_ends
 from promptdescent.parts.context import StepContext
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.score_board import Estimate
@@ -173,6 +174,12 @@ async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings)
         survivors=tuple(survivor.id for survivor in after.survivors),
         stop=cap or stop_reason(recipe, after, around.brief),
         state=after,
+        replies={
+            "task": Counter(
+                outcome.kind for one in candidates if one.id in evaluations for outcome in evaluations[one.id].outcomes
+            ),
+            "optimizer": count_ends(candidates),
+        },
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -12,12 +13,15 @@ from promptdescent.llm.streams import Sample, samples
 from promptdescent.parts.context import Answer, Query
 from promptdescent.parts.few_shot import read_few_shot_reply, render_few_shot
 from promptdescent.parts.meta_prompt import MetaPrompt, read_chat_reply
-from promptdescent.records import Message, ModelSettings, Reply, SentRequest
+from promptdescent.records import Candidate, Message, ModelSettings, Reply, SentRequest
 
 EMPTY_REPLY = "empty reply"
 CUT_OFF_REPLY = "reply cut off"
 
-_ENDS = {EMPTY_REPLY: "empty", CUT_OFF_REPLY: "cut off", "refused": "refused"}
+REFUSED = "refused"
+NOTHING_ASKED_FOR = "nothing of what was asked for in the reply"
+
+_ENDS = {EMPTY_REPLY: "empty", CUT_OFF_REPLY: "cut off", REFUSED: "refused", NOTHING_ASKED_FOR: "unreadable"}
 """Under which counters a run counts these problems."""
 
 
@@ -89,7 +93,7 @@ class Correspondence:
             return Answer(query=place, request=number, text="", problem=sample.error, came=False)
         text = self._model.read(sample.reply, query)
         problem = _problem(sample.reply, text, query.meta_prompt.tag)
-        self._model.watch(_ENDS.get(problem, "unreadable") if problem else "answered")
+        self._model.watch(_ENDS.get(problem, "answered"))
         if query.meta_prompt.tag != "prompt" and not problem:
             self.requests[number] = replace(self.requests[number], text=text)
         return Answer(query=place, request=number, text=text, problem=problem, tokens=sample.tokens)
@@ -102,5 +106,12 @@ def _problem(reply: Reply, text: str, tag: str) -> str:
     if reply.finish == "length" and not re.search(rf"<\s*/\s*{tag}\s*>", reply.text, re.IGNORECASE):
         return CUT_OFF_REPLY
     if reply.finish == "refused":
-        return "refused"
-    return "" if text else "nothing of what was asked for in the reply"
+        return REFUSED
+    return "" if text else NOTHING_ASKED_FOR
+
+
+def count_ends(candidates: Iterable[Candidate]) -> Counter[str]:
+    """How the replies ended that proposed these candidates: ``answered``, ``empty``, ``cut off``, ``refused`` or
+    ``unreadable``. Prompts that no model wrote are left out.
+    """
+    return Counter(_ENDS.get(one.reason, "answered") for one in candidates if one.request is not None)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from promptdescent.assembly import Given, Models
@@ -21,6 +21,7 @@ from promptdescent.errors import (
     ConfigError,
     ModelError,
     ParameterRefused,
+    StoreError,
     TransientError,
     UnseenRequest,
 )
@@ -31,17 +32,17 @@ from promptdescent.parts.similarity import EmbeddingSimilarity, LexicalSimilarit
 from promptdescent.records import Role, RunManifest
 from promptdescent.run_record import RunRecord
 from promptdescent.store.lineage import FailedCall, ancestors, calls_sent, failed_calls
-from promptdescent.store.store import RunRow, Store
+from promptdescent.store.store import Store
 
 
 class Past:
     """What a run was answered, beside the replies in the store."""
 
-    def __init__(self, store: Store, row: RunRow) -> None:
-        self.run = row.id
-        self.manifest = row.manifest
+    def __init__(self, store: Store, run: str) -> None:
+        self.run = run
+        self.manifest = store.manifest(run)
         self.store = store
-        self.settings = RunRecord(store, row.id).settings()
+        self.settings = RunRecord(store, run).settings()
         """Those that were in force at last."""
         self._attempts = RunSpec().with_settings(self.settings).attempts
 
@@ -231,6 +232,19 @@ class ForkedLLM(LimitedLLM):
             if failure is not None:
                 raise failure
         return await super().send(call, first_use=first_use)
+
+
+def with_common_past(models: Models, store: Store, manifest: RunManifest) -> Models:
+    """The models of a fork, so that it shares what came before with its origin, as far as the store has that; those of
+    any other run as they are.
+    """
+    if manifest.forked_at is None:
+        return models
+    try:
+        past = Past(store, manifest.origin)
+    except StoreError:
+        return models
+    return replace(models, sender=CommonPast(past=past, until=manifest.forked_at).sender)
 
 
 def fork_seeds(manifest: RunManifest, *, from_step: int, seed: int) -> tuple[tuple[int, int], ...]:

@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptdescent.assembly import NO_EXTRAS, Given, Models, open_models, rebuild_task, recorded_recipe
-from promptdescent.config import CHANGEABLE, RAISABLE, RunSpec, flag
+from promptdescent.config import CHANGEABLE, RunSpec, flag
+from promptdescent.context_check import check_context
 from promptdescent.engine import RunSetup
 from promptdescent.errors import ConfigError, RunFailed
+from promptdescent.llm.failures import read_limits
 from promptdescent.llm.profile import Profile
 from promptdescent.narrator import Narrator
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import RunManifest, RunObserver
-from promptdescent.replaying import CommonPast, FromRecord, Past, fork_seeds, recorded_models, without_limits
+from promptdescent.replaying import FromRecord, Past, fork_seeds, recorded_models, with_common_past, without_limits
 from promptdescent.report.comparison import first_difference
 from promptdescent.report.record import canonical, run_record
 from promptdescent.run_record import RunRecord
@@ -71,7 +73,7 @@ async def rerun(
     record; :class:`RunFailed` if a replay's record is another one.
     """
     row = store.find_run(name)
-    past = Past(store, row)
+    past = Past(store, row.id)
     recorded = RunSpec().with_settings(past.settings)
     spec = _spec(past, row, recorded, settings or {}, fork, replay_only=replay_only)
     examples = store.examples(row.id)
@@ -86,6 +88,7 @@ async def rerun(
             _check_consent(spec, plan, models, confirm)
             await models.prepare()
             models.check_same(row.manifest)
+            check_context(spec, task, models.by_role)
         manifest = replace(
             row.manifest,
             version=__version__,
@@ -102,10 +105,12 @@ async def rerun(
                 models,
                 sender=lambda llm, engine: FromRecord(llm, engine, past=past, search_is_over=record.search_ended),
             )
-        elif fork:
-            models = replace(models, sender=CommonPast(past=past, until=fork.from_step).sender)
+        else:
+            models = with_common_past(models, store, manifest)
         narrator = Narrator(observers, run=record.id, total_steps=plan.steps, forecast_calls=plan.total.calls)
         note = _announcement(row, manifest, plan, fork, replay_only=replay_only)
+        if not replay_only:
+            await record.append("forecast", json.dumps(plan.as_data()))
         narrator.say(note)
         await record.append("note", json.dumps({"text": note}))
         result = await carry_on(
@@ -165,6 +170,7 @@ def _spec(
                 f"run {row.id} is not finished, so there is no whole record to replay; "
                 f"go on with it first: promptdescent resume {row.id}"
             )
+    read_limits(recorded.with_settings(wanted).failure_limit)
     if fork is None:
         return recorded.with_settings(wanted)
     _check_fork(past, row, fork)
@@ -188,11 +194,11 @@ def _check_fork(past: Past, row: RunRow, fork: Fork) -> None:
 
 
 def _check_consent(spec: RunSpec, plan: Forecast, models: Models, confirm: Confirm) -> None:
-    uncapped = all(getattr(spec, name) is None for name in RAISABLE)
+    uncapped = spec.max_calls is None and spec.max_total_tokens is None and spec.max_money is None
     if uncapped and models.remote and not confirm(plan):
         raise ConfigError(
             f"this run would make up to {plan.total.calls} calls outside this machine, less what is in the store, and "
-            "has no cap: set --max-calls or another one, or agree with --yes"
+            "has no cap: set --max-calls, --max-total-tokens or --max-money, or agree with --yes"
         )
 
 

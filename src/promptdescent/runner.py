@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -52,6 +53,7 @@ from promptdescent.records import (
     Verdict,
     to_json,
 )
+from promptdescent.replaying import with_common_past
 from promptdescent.run_record import RunRecord
 from promptdescent.store.store import Store
 from promptdescent.tasks.task import Task
@@ -193,21 +195,20 @@ async def resume(
     row = store.find_run(name)
     store.claim(row.id)
     record, manifest = RunRecord(store, row.id), row.manifest
+    verdict, score = record.verdict(), record.score()
     try:
         changed = changed_settings(record.settings(), settings or {})
         check_caps(changed, record.totals(), record.seconds_at_work())
-        if row.status.state == "finished":
+        if verdict is not None or score is not None:
             _refuse_finished(row.id, changed)
         elif not recorded:
             check_files(manifest, store.examples(row.id), given)
     except ConfigError:
         store.release(row.id)
         raise
-    verdict = record.verdict()
     if verdict is not None:
         await record.finish()
         return _result(record, manifest, verdict)
-    score = record.score()
     if score is not None:
         await record.finish()
         return EvaluationResult(run=record.id, prompt=manifest.prompt, score=score)
@@ -216,7 +217,7 @@ async def resume(
     recipe = recorded_recipe(manifest, given)
     plan = replace(forecast(spec, recipe, task), steps=manifest.total_steps)
     narrator = Narrator(observers, run=row.id, total_steps=manifest.total_steps, forecast_calls=plan.total.calls)
-    models = open_models(spec, task, given)
+    models = with_common_past(open_models(spec, task, given), store, manifest)
     try:
         await models.prepare()
         models.check_same(manifest)
@@ -244,8 +245,9 @@ def _refuse_finished(run: str, changed: Mapping[str, Any]) -> None:
     if changed:
         given = " ".join(f"{flag(name)} {value}" for name, value in changed.items())
         raise ConfigError(
-            f"run {run} is finished, so {given} changes nothing in it. To go further: promptdescent rerun {run} {given}; "
-            "what the run was answered is not paid for again"
+            f"run {run} is finished, so {given} changes nothing in it. To go further: "
+            f"promptdescent rerun {run} {given}, "
+            "which pays for no reply twice"
         )
 
 
@@ -435,6 +437,7 @@ class _Run:
                 price * (held + dearest), *(engine.budget.amount(role, self.plan.verdict).money for role in roles)
             ),
             seconds=1.25 * verdict.calls * engine.seconds_per_call,
+            tried_again=math.ceil(2 * verdict.calls * engine.share_tried_again),
         )
 
     async def _tell_warnings(self, engine: RunEngine) -> None:

@@ -19,9 +19,9 @@ from clients import Client
 from fault_server import CONTENT, TRANSPORT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from worlds import Worlds, account_of, canonical_of, count_runs
+from worlds import Account, Worlds, account_of, canonical_of, count_runs
 
-from whole_runs import count_replies
+from whole_runs import count_in_flight, count_replies
 
 FEW = 25
 MANY = int(os.environ.get("PROMPTDESCENT_HISTORIES", "500"))
@@ -34,6 +34,9 @@ MOST_SILENT = 0.02
 
 PRICE_IN, PRICE_OUT = 0.001, 0.004
 """US dollars per token."""
+
+MOST_PER_ROW = 600
+"""Tokens that are set aside for a call on a row, at most."""
 
 EXIT_FAILED = 3
 KILLED = -9
@@ -61,7 +64,7 @@ CAPS = (
     Caps(tokens=8000),
     Caps(tokens=20000),
     Caps(calls=140, tokens=9000),
-    Caps(money=8.0),
+    Caps(money=10.5),
     Caps(money=14.0),
 )
 
@@ -199,6 +202,19 @@ def check(history: History, stage: Stage) -> None:
     account = account_of(store)
     assert account.attempts > account.finished
     check_prefix(found, expected)
+    if found["verdict"] is None or found["verdict"]["missing"] > expected["verdict"]["missing"]:
+        assert nearly_spent(history.caps, account)
+    else:
+        assert "cap of" in found["search"]["ended_because"]
+
+
+def nearly_spent(caps: Caps, account: Account) -> bool:
+    """Whether a cap leaves no room for another call on a row."""
+    return (
+        caps.money is not None
+        or (caps.calls is not None and account.attempts == caps.calls)
+        or (caps.tokens is not None and account.tokens_at_most > caps.tokens - MOST_PER_ROW)
+    )
 
 
 def check_prefix(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -249,4 +265,4 @@ def test_kills_with_replies_in_flight(concurrency: int, stage: Stage) -> None:
     history = History(latency=0.01 if concurrency == 1 else 0.1, concurrency=concurrency, kills=kills)
     store = stage.play(history)
     assert canonical_of(store) == stage.clean(history)
-    assert concurrency / 4 <= account_of(store).open <= len(kills) * concurrency
+    assert concurrency / 4 <= count_in_flight(store) <= len(kills) * concurrency

@@ -42,7 +42,7 @@ from promptdescent.parts.registry import recipe_from_data
 from promptdescent.planning import forecast
 from promptdescent.report.record import Record
 from promptdescent.report.text import summary
-from whole_runs import count_in_flight, kill_after, write_rows
+from whole_runs import count_asked_again, count_in_flight, kill_after, write_rows
 
 every_recipe = pytest.mark.parametrize("name", NAMES)
 
@@ -144,7 +144,8 @@ def test_a_killed_run_is_resumed_and_ends_as_the_undisturbed_one(
 
     resumed = record(store)
     assert comparable(resumed, "simulated:slow") == comparable(expected)
-    assert calls(resumed, "paid") - calls(resumed, "used") == lost <= len(places) * 8
+    assert lost <= len(places) * 8
+    assert calls(resumed, "paid") - calls(resumed, "used") == lost + count_asked_again(store)
 
 
 def _places_to_kill(folder: Path, chance: random.Random) -> list[int]:
@@ -189,7 +190,7 @@ def test_a_planned_call_cap_is_kept(name: str, rows: Path, tmp_path: Path) -> No
     cap = plan.start.calls + 2 * plan.step.calls + plan.verdict.calls - 1
     shown = optimize(rows, tmp_path, recipe=small(name), max_calls=cap)
     assert shown["search"]["total_steps"] == 1
-    assert calls(shown, "used") == calls(shown, "paid") <= cap
+    assert calls(shown, "used") + count_asked_again(tmp_path) == calls(shown, "paid") <= cap
     assert (shown["verdict"]["rows"], shown["verdict"]["missing"]) == (24, 0)
 
 
@@ -216,9 +217,8 @@ def test_a_token_cap_is_kept(name: str, rows: Path, undisturbed: Undisturbed, ov
         cap = held + middle
         models = {"task_model": overtaking, "optimizer_model": overtaking}
         shown = optimize(rows, tmp_path / str(cap), recipe=small(name), max_total_tokens=cap, **models, **CAPPED)
-        # Calls in flight are reckoned at what such calls cost on average, so their last ones may be a little dearer.
-        assert tokens(shown, "used") <= 1.01 * cap
-        assert tokens(shown, "paid") <= 1.01 * cap
+        assert tokens(shown, "used") <= cap
+        assert tokens(shown, "paid") <= cap
         assert f"the cap of {cap} tokens" in shown["search"]["ended_because"]
         # The found prompt may be longer than what was held back for, so that some rows are missing.
         assert shown["verdict"]["rows"] >= 20

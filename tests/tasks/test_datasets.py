@@ -139,7 +139,7 @@ def test_json_list_or_object_that_holds_one(tmp_path: Path, content: object) -> 
         ("rows.jsonl", "", "is empty"),
         ("rows.json", '[{"a": ' + "9" * 5000 + "}]", "not readable as JSON"),
         ("rows.json", "[" * 200_000, "not readable as JSON"),
-        ("rows.xlsx", "PK", r"suffix '\.xlsx' is not known; use one of \.csv, \.tsv, \.tab, \.jsonl, \.json, \.parquet"),
+        ("rows.xlsx", "PK", r"'\.xlsx' is not known; use one of \.csv, \.tsv, \.tab, \.jsonl, \.json, \.parquet"),
     ],
 )
 def test_json_faults_are_named_with_file_and_place(tmp_path: Path, name: str, content: str, message: str) -> None:

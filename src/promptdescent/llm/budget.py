@@ -204,11 +204,15 @@ class Budget:
         self._said.update(new)
         return new
 
-    def hold_back(self, *, calls: int, tokens: int, money: float = 0.0, seconds: float = 0.0) -> None:
-        """Keep so much for the verdict: until the next change the search cannot spend it."""
+    def hold_back(
+        self, *, calls: int, tokens: int, money: float = 0.0, seconds: float = 0.0, tried_again: int = 0
+    ) -> None:
+        """Keep so much for the verdict: until the next change the search cannot spend it. ``tried_again``: calls on
+        top of what may be paid, for attempts that have to be repeated.
+        """
         self._held_seconds = seconds
-        for account in (self.used, self.paid):
-            account.hold(Amount(calls, tokens, money))
+        self.used.hold(Amount(calls, tokens, money))
+        self.paid.hold(Amount(calls + tried_again, tokens, money))
 
     @property
     def deadline(self) -> float | None:

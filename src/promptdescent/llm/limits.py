@@ -46,7 +46,7 @@ class RetryPolicy:
 
     def wait(self, attempt: int, error: TransientError) -> float:
         """Seconds between the attempt that failed, counted from 1, and the next."""
-        if isinstance(error, RateLimited) and error.retry_after is not None:
+        if error.retry_after is not None:
             return min(error.retry_after, self.longest_asked) * (1 + random.random() / 10)
         return float(min(self.longest_wait, self.first_wait * 2 ** (attempt - 1)) * (0.5 + random.random() / 2))
 

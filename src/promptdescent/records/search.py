@@ -8,7 +8,7 @@ from typing import Literal
 
 from promptdescent.records.calls import Usage
 from promptdescent.records.evaluation import Candidate
-from promptdescent.records.task import Message
+from promptdescent.records.task import Message, Role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +108,10 @@ class StepRecord:
     """The state after the step."""
     used: Usage = field(default_factory=Usage)
     """All that the run had used when the step ended, of every role."""
+    replies: Mapping[Role, Mapping[str, int]] = field(default_factory=dict)
+    """How many replies of the step ended how, by role: ``answered``, ``empty``, ``cut off``, ``refused``,
+    ``unreadable``; and how many rows of the task model are ``missing``.
+    """
 
     @property
     def failed_proposals(self) -> int:

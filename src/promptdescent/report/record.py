@@ -27,9 +27,10 @@ from promptdescent.records import (
 )
 from promptdescent.report.cost import money, priced_models
 from promptdescent.report.evaluation import evaluation_record
+from promptdescent.report.failures import failure_record
 from promptdescent.report.judging import judge_record
 from promptdescent.report.verdict import reuse_sentence, sentence
-from promptdescent.store.ledger import totals_of
+from promptdescent.store.ledger import failure_counts, totals_of
 from promptdescent.store.store import Event, RunRow, Store
 from promptdescent.store.working_time import seconds_at_work
 from promptdescent.text import word_count, word_edit_distance
@@ -44,6 +45,7 @@ NOT_CANONICAL = (
     "cache",
     "created",
     "earlier_use_of_test_rows",
+    "failures",
     "forecast",  # it rests on prices, and on rules of thumb that may change
     "id",
     "money",  # prices change with the date
@@ -102,6 +104,9 @@ def run_record(store: Store, run: str) -> Record:
         "usage": {
             role: {"used": asdict(totals[role].used), "paid": asdict(totals[role].paid)} for role in manifest.models
         },
+        "failures": failure_record(
+            manifest.models, failure_counts(store, row.id), _outcomes_outside_steps(scored_start, verdict), steps
+        ),
         "money": cost,
         "forecast": _forecast(events, totals, cost),
         "earlier_use_of_test_rows": earlier_runs,
@@ -274,6 +279,16 @@ def _reply_counts(start: Evaluation | None, verdict: Verdict | None) -> Record:
     counts["start_on_test"] = _kinds(verdict.start_outcomes) if verdict else {}
     counts["best_on_test"] = _kinds(verdict.best_outcomes) if verdict else {}
     return counts
+
+
+def _outcomes_outside_steps(start: Evaluation | None, verdict: Verdict | None) -> list[Outcome]:
+    """The rows of the starting prompt and of the verdict; those of one prompt count once."""
+    found = list(start.outcomes) if start else []
+    if verdict is not None:
+        found += verdict.start_outcomes
+        if verdict.best_outcomes != verdict.start_outcomes:
+            found += verdict.best_outcomes
+    return found
 
 
 def _kinds(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 from promptdescent.report.evaluation import WRONG_SHOWN, evaluation_sections
+from promptdescent.report.failures import failure_text
 from promptdescent.report.forecast import used_against_forecast
 from promptdescent.report.numbers import dollars, table
 from promptdescent.report.record import Record
@@ -42,7 +43,7 @@ def summary(record: Record, *, wrong: int = WRONG_SHOWN) -> str:
     if record["evaluation"]:
         scored = evaluation_sections(record["evaluation"], wrong=wrong)
         sections = [_first_line(record), _prompt("Prompt", record["start"], ""), *scored]
-        sections += [_judge(record), _usage(record), _footer(record)]
+        sections += [_judge(record), _usage(record), failure_text(record["failures"]), _footer(record)]
         return printable("\n\n".join(section for section in sections if section))
     best, start = record["best"], record["start"]
     sections = [_headline(record)]
@@ -52,7 +53,8 @@ def summary(record: Record, *, wrong: int = WRONG_SHOWN) -> str:
     else:
         sections.append(_prompt("Best prompt", best, what))
         sections.append(_prompt("Starting prompt", start, what))
-    sections += [_verdict(record), _length(record), _judge(record), _usage(record), _footer(record)]
+    sections += [_verdict(record), _length(record), _judge(record), _usage(record)]
+    sections += [failure_text(record["failures"]), _footer(record)]
     return printable("\n\n".join(section for section in sections if section))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptdescent.errors import StoreError
@@ -48,17 +47,14 @@ class LineReplies:
             missing = [key for key in keys if key not in found]
             if missing:
                 found.update((await source.find(call, missing)).replies)
-        calls = {call, *(stored.call for stored in found.values())}
-        if self._uses_of_origin is not None:
-            seen = await _used(self._uses_of_origin, calls)
-            found = {key: stored for key, stored in found.items() if stored.call in seen}
-        return Known(replies=found, used=await _used(self._own_uses, calls))
-
-
-async def _used(uses: RunReplies, calls: Iterable[str]) -> frozenset[str]:
-    """Which of the calls a run has used."""
-    known = await asyncio.gather(*(uses.find(call, ()) for call in calls))
-    return frozenset().union(*(one.used for one in known))
+        brought_by = found[keys[0]].call if keys[0] in found else call
+        if self._uses_of_origin is not None and not (await self._uses_of_origin.find(brought_by, ())).used:
+            brought_by, found = call, {}
+        return Known(
+            # What another call brought is found when its own first key is asked for.
+            replies={key: stored for key, stored in found.items() if stored.call == brought_by},
+            used=(await self._own_uses.find(brought_by, ())).used,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

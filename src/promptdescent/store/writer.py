@@ -143,7 +143,8 @@ class ThreadWriter:
                 waiting.append(self._queue.get())
             last = waiting[-1] is None
             self._connection.commit([write for write in waiting if write is not None])
-        self._connection.close()
+            if self._queue.empty():
+                self._connection.close()  # to the pool, which notices when a server drops it while it is idle
 
 
 class _WritingConnection:
