@@ -29,7 +29,7 @@ HEAVY = frozenset(
         "pydantic",
         "rich",
         "sqlalchemy",
-        "stamina",
+        "aiolimiter",
         "typer",
         "xllamacpp",
         "yaml",

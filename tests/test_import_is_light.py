@@ -14,7 +14,7 @@ SLOW = {
     "pydantic",
     "rich",
     "sqlalchemy",
-    "stamina",
+    "aiolimiter",
     "typer",
     "xllamacpp",
     "yaml",
