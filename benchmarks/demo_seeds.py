@@ -19,8 +19,8 @@ from pathlib import Path
 from promptdescent import LocalLLM, RunSpec, optimize
 from promptdescent.assembly import NO_EXTRAS, load_task
 from promptdescent.llm.base import Draw
+from promptdescent.phases import RunResult
 from promptdescent.records import Prompt
-from promptdescent.runner import RunResult
 from promptdescent.stats import Interval, compare_paired
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Store

@@ -19,12 +19,12 @@ from promptdescent.errors import (
     TooManyFailures,
 )
 from promptdescent.llm.base import Draw, Request
-from promptdescent.llm.cache import CachedLLM
 from promptdescent.llm.budget import Budget, Caps
+from promptdescent.llm.cache import CachedLLM
 from promptdescent.llm.failures import Breaker
 from promptdescent.llm.limits import LimitedLLM, RetryPolicy
 from promptdescent.llm.streams import ordered_map, samples
-from scripted import QUICK, MemoryBooks, ScriptedLLM, engine, user, wrapped
+from scripted import MemoryBooks, ScriptedLLM, engine, user, wrapped
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ import promptdescent
 from promptdescent.assembly import Given, load_task
 from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError, UnusableReplies
-from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.budget import Caps
+from promptdescent.llm.function import FunctionLLM
 from promptdescent.parts.direction.gradient import DescentDirection, Reflect
 from promptdescent.parts.direction.momentum import RelevanceRetrieval, RunningSummary
 from promptdescent.parts.method.refinement import Edit, Paraphrase, Then
@@ -25,12 +25,13 @@ from promptdescent.parts.search.estimation import Minibatch, Racing
 from promptdescent.parts.search.initialization import Induction, PromptList
 from promptdescent.parts.search.selection import Beam, TopK
 from promptdescent.parts.search.stopping import TargetScore
+from promptdescent.phases import RunResult
 from promptdescent.planning import forecast
 from promptdescent.recipes import recipe_named
 from promptdescent.records import StepRecord, from_json
 from promptdescent.report.record import canonical, run_record
 from promptdescent.run_record import RunRecord
-from promptdescent.runner import RunResult, resume, start
+from promptdescent.runner import resume, start
 from promptdescent.store.store import EventKind, Store
 
 ROWS = [{"q": f"Is {number} an even number?", "a": "yes" if number % 2 == 0 else "no"} for number in range(100)]
@@ -247,7 +248,7 @@ def test_a_cap_in_the_first_score_says_nothing_of_the_proposals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run ends with its verdict, and not with a complaint about the optimizer model."""
-    monkeypatch.setattr("promptdescent.runner._Run._no_room", lambda *_: "")  # so that the step begins
+    monkeypatch.setattr("promptdescent.phases.Run._no_room", lambda *_: "")  # so that the step begins
     # 20 dev rows, 2 proposals and 7 rows; twice 30 test rows are kept for the verdict.
     result = run(tmp_path, recipe_of(2), steps=1, max_calls=20 + 2 + 7 + 60, whole_steps=True)
     _, steps, _ = read(tmp_path)

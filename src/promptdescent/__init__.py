@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from promptdescent.llm.local import LocalLLM as LocalLLM
     from promptdescent.llm.openai_compatible import OpenAICompatible as OpenAICompatible
     from promptdescent.parts.recipe import Recipe as Recipe
+    from promptdescent.phases import EvaluationResult as EvaluationResult
+    from promptdescent.phases import RunResult as RunResult
     from promptdescent.recipes import recipe_named as recipe_named
     from promptdescent.records import Candidate as Candidate
     from promptdescent.records import Progress as Progress
     from promptdescent.records import RunObserver as RunObserver
     from promptdescent.records import StepRecord as StepRecord
     from promptdescent.records import Verdict as Verdict
-    from promptdescent.runner import EvaluationResult as EvaluationResult
-    from promptdescent.runner import RunResult as RunResult
     from promptdescent.store.store import Store as Store
     from promptdescent.tasks.metrics import Metric as Metric
 
@@ -50,7 +50,7 @@ _HOMES = {
     "Candidate": "records",
     "ConfigError": "errors",
     "DataError": "errors",
-    "EvaluationResult": "runner",
+    "EvaluationResult": "phases",
     "FunctionLLM": "llm.function",
     "InputError": "errors",
     "LLM": "llm.base",
@@ -63,7 +63,7 @@ _HOMES = {
     "Recipe": "parts.recipe",
     "RunFailed": "errors",
     "RunObserver": "records",
-    "RunResult": "runner",
+    "RunResult": "phases",
     "RunSpec": "config",
     "StepRecord": "records",
     "Store": "store.store",

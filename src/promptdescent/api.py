@@ -1,4 +1,4 @@
-"""The command line's main jobs from Python: :func:`optimize`, :func:`evaluate` and :func:`resume`."""
+"""The command line's main jobs from Python: :func:`optimize`, :func:`evaluate`, :func:`resume` and :func:`rerun`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.parts.recipe import Recipe, part_as_data
+from promptdescent.phases import EvaluationResult, RunResult
 from promptdescent.records import RunObserver, ScoredRows
-from promptdescent.runner import EvaluationResult, RunResult
 from promptdescent.store.late import LateStore
 from promptdescent.tasks.metrics import FunctionMetric, Metric
 

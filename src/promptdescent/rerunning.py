@@ -19,13 +19,14 @@ from promptdescent.errors import ConfigError, RunFailed
 from promptdescent.llm.failures import read_limits
 from promptdescent.llm.profile import Profile
 from promptdescent.narrator import Narrator
+from promptdescent.phases import EvaluationResult, RunResult
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import RunManifest, RunObserver
 from promptdescent.replaying import FromRecord, Past, fork_seeds, recorded_models, with_common_past, without_limits
 from promptdescent.report.comparison import first_difference
 from promptdescent.report.record import canonical, run_record
 from promptdescent.run_record import RunRecord
-from promptdescent.runner import Confirm, EvaluationResult, RunResult, carry_on
+from promptdescent.runner import Confirm, carry_on
 from promptdescent.store.lineage import adopt_uses
 from promptdescent.store.store import RunRow, Store
 from promptdescent.version import __version__

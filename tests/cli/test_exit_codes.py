@@ -145,7 +145,7 @@ def test_a_run_that_fails_before_any_reply(
     async def search(run: object, engine: object) -> None:
         raise error
 
-    monkeypatch.setattr("promptdescent.runner._Run._search", search)
+    monkeypatch.setattr("promptdescent.phases.Run._search", search)
     done = invoke(*optimize_arguments(rows))
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.endswith("error: no\n")
@@ -155,7 +155,7 @@ def test_a_key_that_is_refused_later_is_a_failure(invoke: Invoke, rows: Path, mo
     async def judge(run: object, engine: object) -> None:
         raise KeyRefused("the key has ended")
 
-    monkeypatch.setattr("promptdescent.runner._Run._verdict", judge)
+    monkeypatch.setattr("promptdescent.phases.Run._verdict", judge)
     done = invoke(*optimize_arguments(rows))
     assert done.returncode == 3
     assert "Best prompt" in done.stdout

@@ -102,7 +102,7 @@ def test_a_run_that_never_scored_its_prompt(invoke: Invoke, rows: Path, monkeypa
     async def search(run: object, engine: object) -> None:
         raise EndpointFailed("no")
 
-    monkeypatch.setattr("promptdescent.runner._Run._search", search)
+    monkeypatch.setattr("promptdescent.phases.Run._search", search)
     assert invoke(*optimize_arguments(rows)).returncode == 3
     done = invoke("export")
     assert (done.returncode, done.stdout) == (2, "")

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from whole_runs import canonical, count_asked_again, count_in_flight, kill_after, optimize_arguments, record, run, write_rows
+from whole_runs import (
+    canonical,
+    count_asked_again,
+    count_in_flight,
+    kill_after,
+    optimize_arguments,
+    record,
+    run,
+    write_rows,
+)
 
 CONCURRENCY = 8
 

@@ -56,9 +56,10 @@ def test_a_mix_of_faults_changes_no_result(
     assert canonical_of(store) == clean
 
 
-def test_a_key_that_ends_midway(worlds: Worlds, clean: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("latency", [0.0, 0.05])
+def test_a_key_that_ends_midway(latency: float, worlds: Worlds, clean: dict[str, Any], tmp_path: Path) -> None:
     store = tmp_path / "store"
-    worlds.make("key", key_ends_after=50)
+    worlds.make("key", key_ends_after=50, latency=latency)
     client = worlds.begin("key", store, concurrency=8)
     assert client.wait() == EXIT_FAILED
     assert "401" in client.log.read_text()

@@ -198,7 +198,7 @@ def test_a_planned_call_cap_is_kept(name: str, rows: Path, tmp_path: Path) -> No
 def test_a_call_cap_in_the_middle_of_a_step_is_kept(
     name: str, rows: Path, undisturbed: Undisturbed, overtaking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("promptdescent.runner._Run._no_room", lambda *_: "")  # so that the step begins
+    monkeypatch.setattr("promptdescent.phases.Run._no_room", lambda *_: "")  # so that the step begins
     for middle in _middles([24, *(step.used.calls for step in steps(undisturbed(name)[1]))]):
         cap = 2 * 60 + middle
         models = {"task_model": overtaking, "optimizer_model": overtaking}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -202,7 +203,7 @@ def given(settings: Settings) -> Settings:
 def _parameter(name: str, default: str | None) -> inspect.Parameter:
     """A field of RunSpec as a keyword parameter whose default is None."""
     said = FLAGS[name]
-    kind = str if name == "recipe" else get_type_hints(RunSpec)[name]  # a mixture is given as a file
+    kind = str if name == "recipe" else _types()[name]  # a mixture is given as a file
     option = typer.Option(
         flag(name),
         help=said.help,
@@ -212,6 +213,12 @@ def _parameter(name: str, default: str | None) -> inspect.Parameter:
     )
     optional = list[str] | None if kind == tuple[str, ...] else kind | None
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[optional, option])
+
+
+@lru_cache(maxsize=1)
+def _types() -> dict[str, Any]:
+    """The types of the fields of RunSpec: read once, since every command asks for many."""
+    return get_type_hints(RunSpec)
 
 
 def _default(name: str) -> str | bool:

@@ -19,13 +19,14 @@ from promptdescent.cli.progress import Reporter, reporter
 from promptdescent.config import RunSpec
 from promptdescent.errors import PermanentError, PromptDescentError, StoreError, UnseenRequest
 from promptdescent.llm.profile import Profile
+from promptdescent.phases import EvaluationResult, RunResult
 from promptdescent.prices import total_of
 from promptdescent.records import Progress, Role, Usage
 from promptdescent.report.cost import PricedModel, charge, priced_models
 from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import Record, changed_settings, run_record
 from promptdescent.report.text import printable, summary
-from promptdescent.runner import EvaluationResult, RunResult, dry_run
+from promptdescent.runner import dry_run
 from promptdescent.store.late import LateStore
 from promptdescent.store.store import Store
 

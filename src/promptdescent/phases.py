@@ -1,0 +1,260 @@
+"""The phases of a run: its starting prompt is scored, it searches, and both prompts are compared on the test rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeVar
+
+from promptdescent.engine import RunEngine, RunSetup
+from promptdescent.errors import BudgetExhausted, PromptDescentError, RunFailed
+from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers
+from promptdescent.llm.budget import Amount
+from promptdescent.optimizer import descend, first_state, stop_reason
+from promptdescent.parts.search.selection import score_of
+from promptdescent.records import (
+    OptimizerState,
+    Prompt,
+    PromptScore,
+    Role,
+    RunManifest,
+    StepRecord,
+    Usage,
+    Verdict,
+    to_json,
+)
+from promptdescent.run_record import RunRecord
+from promptdescent.verdict import compare, measure
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a run ended."""
+
+    run: str
+    """Its id in the store."""
+    start_prompt: str
+    best_prompt: str
+    """The best prompt on the dev rows; the starting prompt if none was better."""
+    best_dev_score: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What one prompt scores."""
+
+    run: str
+    """Its id in the store."""
+    prompt: str
+    score: PromptScore
+    """With its interval, and what became of each row."""
+
+
+def result_of(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunResult:
+    best = record.state().best
+    return RunResult(
+        run=record.id,
+        start_prompt=manifest.prompt,
+        best_prompt=best.prompt.text,
+        best_dev_score=score_of(best),
+        verdict=verdict,
+    )
+
+
+class Run:
+    """A run that this process holds."""
+
+    def __init__(self, setup: RunSetup) -> None:
+        self.setup = setup
+        self.record = setup.record
+        self.manifest = setup.manifest
+        self.task = setup.task
+        self.recipe = setup.recipe
+        self.narrator = setup.narrator
+        self.plan = setup.plan
+        self._proposals = ProposalCheck(max_tokens=setup.manifest.optimizer_model.max_tokens)
+        self._used: list[int] = []
+        """Tokens in all, after the starting prompt was scored and after each step."""
+        self._spare = 0
+        """Tokens of the verdict's reserve that the search may use where a step turns out dearer than foreseen."""
+
+    async def drive(self) -> RunResult:
+        """Search, then compare on the test rows; the end is recorded, whatever it is."""
+        return await self._to_the_end(self._search_and_compare)
+
+    async def score(self) -> EvaluationResult:
+        """Score the prompt; the end is recorded, whatever it is."""
+        return await self._to_the_end(self._score)
+
+    async def _to_the_end(self, work: Callable[[RunEngine], Awaitable[Result]]) -> Result:
+        await self.record.set_status("running")
+        self.narrator.begin(self.record.totals())
+        engine = RunEngine(self.setup)
+        try:
+            result = await work(engine)
+        except asyncio.CancelledError:
+            await self.record.set_status("interrupted", "stopped by the user")
+            raise
+        except PromptDescentError as error:
+            await self.record.set_status("failed", str(error))
+            raise
+        await self.record.finish()
+        self.setup.profile.enter("done")
+        self.narrator.used(engine.totals)
+        self.narrator.done()
+        return result
+
+    async def _search_and_compare(self, engine: RunEngine) -> RunResult:
+        await self._search(engine)
+        return result_of(self.record, self.manifest, await self._verdict(engine))
+
+    async def _score(self, engine: RunEngine) -> EvaluationResult:
+        on = self.manifest.evaluated_on or "test"
+        evaluation, *_ = await engine.verdict_evaluator.side_by_side([self.task.start], self.task.rows_on(on))
+        score = measure(evaluation, self.task, on, seed=self.manifest.seed)
+        await self.record.append("evaluation", to_json(score))
+        return EvaluationResult(run=self.record.id, prompt=self.manifest.prompt, score=score)
+
+    # --- search ---
+
+    async def _search(self, engine: RunEngine) -> None:
+        if self.record.search_ended():
+            return
+        around = engine.around
+        state = self.record.state_or_none()
+        try:
+            if state is None:
+                state = await self._score_start(engine)
+            reason = ""
+            self._used = [self.record.used_at_start()]
+            for earlier in self.record.steps():
+                self._proposals.add(earlier)
+                self._used.append(earlier.used.tokens)
+                reason = earlier.stop
+            self._hold_back(engine, state.best.prompt)
+            self._enter("search", engine)
+            self.narrator.search(state, self._next_words(state))
+            reason = reason or stop_reason(self.recipe, state, around.brief) or self._no_room(engine, state)
+            if not reason:
+                async with aclosing(descend(self.recipe, state, around)) as steps:
+                    async for step in steps:
+                        reason = await self._keep(step, engine)
+                        if reason:
+                            break
+        except BudgetExhausted as error:
+            if state is None:
+                raise RunFailed(
+                    f"{error} before the starting prompt was scored; raise the cap and start again"
+                ) from error
+            reason = str(error)
+        self._proposals.end()
+        await self.record.append("search ended", json.dumps({"reason": reason}))
+
+    async def _keep(self, step: StepRecord, engine: RunEngine) -> str:
+        """Put a step on record; return why the search ends with it, if it does."""
+        step = replace(step, used=engine.used)
+        self._proposals.check_any_came(step, lambda: self.record.last_failure("optimizer"))
+        await self.record.append("step", to_json(step))
+        self._used.append(step.used.tokens)
+        self.narrator.step(step)
+        self.narrator.search(step.state, self._next_words(step.state))
+        self._proposals.add(step)
+        self._hold_back(engine, step.state.best.prompt)
+        await self._tell_warnings(engine)
+        return step.stop or self._no_room(engine, step.state)
+
+    def _no_room(self, engine: RunEngine, state: OptimizerState) -> str:
+        """Why no whole step may fit under a cap any more: in calls by the most that it can make, in tokens by the
+        dearest so far. Empty if one does.
+        """
+        if not self.plan.whole_steps:
+            return ""
+        calls = self.plan.step.calls if state.initialized else self.plan.start.calls - engine.used.calls
+        by_step = [after - before for before, after in pairwise(self._used)]
+        dearest = max(by_step[1:] if self.recipe.initialization.proposals else by_step, default=0)
+        cap = engine.budget.used.lacking(Amount(calls=calls, tokens=dearest + self._spare))
+        return f"{cap} leaves no room for another whole step" if cap else ""
+
+    def _hold_back(self, engine: RunEngine, best: Prompt) -> None:
+        """Keep the verdict's share from the search: by the forecast, or by what such calls cost if that is more.
+
+        Room for one call at its upper bound comes on top, so that the last one can be set aside for.
+        """
+        # By what was used, and not paid: a run must end at the same place whether its replies are new or cached.
+        verdict, totals = self.plan.verdict, engine.totals
+        roles: tuple[Role, ...] = ("task", "judge")
+        used = sum((totals[role].used for role in roles), Usage())
+        measured = verdict.calls * used.tokens / max(1, used.calls)
+        reserve = held = max(verdict.tokens, round(1.25 * measured))
+        if self.plan.whole_steps and used.calls:
+            # A step that is dearer than all before it may use the rest of the reserve, instead of being cut.
+            held = round(measured)
+        self._spare = reserve - held
+        dearest = engine.dearest_verdict_call(best)
+        spent = sum(engine.budget.amount(role, totals[role].used).money for role in roles)
+        price = spent / used.tokens if used.tokens else 0.0
+        engine.budget.hold_back(
+            calls=verdict.calls,
+            tokens=held + dearest,
+            money=max(
+                price * (held + dearest), *(engine.budget.amount(role, self.plan.verdict).money for role in roles)
+            ),
+            seconds=1.25 * verdict.calls * engine.seconds_per_call,
+            tried_again=math.ceil(2 * verdict.calls * engine.share_tried_again),
+        )
+
+    async def _tell_warnings(self, engine: RunEngine) -> None:
+        """Say and record what is new to say of the caps."""
+        for text in engine.budget.warnings():
+            self.narrator.say(text)
+            await self.record.append("note", json.dumps({"text": text}))
+
+    async def _score_start(self, engine: RunEngine) -> OptimizerState:
+        prompt = self.task.start
+        evaluator = engine.evaluator
+        dev = self.task.dev
+        first, *_ = await evaluator.side_by_side([prompt], dev[:FIRST_REPLIES])
+        if self.manifest.total_steps:  # without a search the score itself is what was asked for
+            check_answers(first.outcomes, max_tokens=self.manifest.task_model.max_tokens)
+        rest, *_ = await evaluator.side_by_side([prompt], dev[FIRST_REPLIES:])
+        evaluation = evaluator.combine(prompt, [*first.outcomes, *rest.outcomes], dev)
+        state = first_state(self.recipe, prompt, evaluation, total_steps=self.manifest.total_steps)
+        payload = {
+            "evaluation": json.loads(to_json(evaluation)),
+            "state": json.loads(to_json(state)),
+            "used": engine.used.tokens,
+        }
+        await self.record.append("start", json.dumps(payload))
+        await self._tell_warnings(engine)
+        return state
+
+    def _next_words(self, state: OptimizerState) -> int | None:
+        if state.step >= state.total_steps or not state.initialized:
+            return None
+        return self.recipe.step_size.words(state.step + 1, state.total_steps)
+
+    # --- verdict ---
+
+    async def _verdict(self, engine: RunEngine) -> Verdict:
+        engine.budget.hold_back(calls=0, tokens=0)
+        self._enter("verdict", engine)
+        self.narrator.verdict()
+        start, best, rows = self.task.start, self.record.state().best.prompt, self.task.verdict_rows
+        evaluator = engine.verdict_evaluator
+        evaluations = await evaluator.side_by_side(list(dict.fromkeys([start, best])), rows)
+        verdict = compare(evaluations[0], evaluations[-1], self.task, seed=self.manifest.seed)
+        await self._tell_warnings(engine)
+        await self.record.append("verdict", to_json(verdict))
+        return verdict
+
+    def _enter(self, phase: str, engine: RunEngine) -> None:
+        self.setup.profile.enter(phase)
+        self.narrator.used(engine.totals)
