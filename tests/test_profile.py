@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 
 import pytest
 
 from promptdescent.cli.profile_text import profile_text
+from promptdescent.engine import few_collections
 from promptdescent.errors import EndpointFailed
 from promptdescent.llm.limits import LimitedLLM
 from promptdescent.llm.profile import Profile
@@ -66,3 +68,12 @@ async def test_the_text_says_it_in_figures() -> None:
 
 def test_a_run_without_a_call_has_no_profile() -> None:
     assert profile_text(Profile()) == "Profile: no call was sent."
+
+
+def test_loaded_libraries_are_spared_from_collections_while_a_run_works() -> None:
+    with few_collections():
+        assert gc.get_freeze_count() > 1000
+        with few_collections():
+            pass
+        assert gc.get_freeze_count() > 1000, "the inner one leaves it to the outer one"
+    assert gc.get_freeze_count() == 0

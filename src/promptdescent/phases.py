@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
-from promptdescent.engine import RunEngine, RunSetup
+from promptdescent.engine import RunEngine, RunSetup, few_collections
 from promptdescent.errors import BudgetExhausted, PromptDescentError, RunFailed
 from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers
 from promptdescent.llm.budget import Amount
@@ -99,16 +99,18 @@ class Run:
         self.narrator.begin(self.record.totals())
         engine = RunEngine(self.setup)
         try:
-            result = await work(engine)
+            with few_collections():
+                result = await work(engine)
         except asyncio.CancelledError:
             await self.record.set_status("interrupted", "stopped by the user")
             raise
         except PromptDescentError as error:
             await self.record.set_status("failed", str(error))
             raise
+        finally:
+            self.setup.profile.enter("done")
+            self.narrator.used(engine.totals)
         await self.record.finish()
-        self.setup.profile.enter("done")
-        self.narrator.used(engine.totals)
         self.narrator.done()
         return result
 
@@ -152,7 +154,8 @@ class Run:
         except BudgetExhausted as error:
             if state is None:
                 raise RunFailed(
-                    f"{error} before the starting prompt was scored; raise the cap and start again"
+                    f"{error} before the starting prompt was scored; raise it: promptdescent resume {self.record.id} "
+                    "with the flag and a higher number"
                 ) from error
             reason = str(error)
         self._proposals.end()

@@ -50,7 +50,7 @@ TRANSPORT = (
 CONTENT = ("empty", "cut off")
 """Replies that came, but are worth nothing or little."""
 
-KEY_ENDED = 401
+UNKNOWN_KEY = 401
 
 PORTS = range(20_000, 30_000)
 
@@ -74,8 +74,10 @@ class World:
     """Seconds that a 429 with a wait asks for."""
     away: float = 0.03
     """Seconds without listening."""
-    key_ends_after: int | None = None
-    """So many requests are served before the key is refused; None = it stays good."""
+    ends_after: int | None = None
+    """So many requests are served, and all later ones refused; None = it does not end."""
+    ends_with: int = UNKNOWN_KEY
+    """The status of those refusals."""
 
 
 @dataclass(kw_only=True)
@@ -211,14 +213,14 @@ class FaultServer:
 
     async def _list_models(self, request: web.Request) -> web.StreamResponse:
         if self._world_of(request) is None:
-            return _error(KEY_ENDED, "no such world")
+            return _error(UNKNOWN_KEY, "no such world")
         return web.json_response({"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         content = await request.read()
         found = self._world_of(request)
         if found is None:
-            return _error(KEY_ENDED, "no such world")
+            return _error(UNKNOWN_KEY, "no such world")
         world, counts = found
         counts.in_flight += 1
         counts.most_in_flight = max(counts.most_in_flight, counts.in_flight)
@@ -234,8 +236,8 @@ class FaultServer:
         digest = hashlib.blake2b(content, digest_size=16).digest()
         asked = counts.asked[digest]
         counts.asked[digest] += 1
-        if world.key_ends_after is not None and counts.requests.total() > world.key_ends_after:
-            return _error(KEY_ENDED, "this key has ended")
+        if world.ends_after is not None and counts.requests.total() > world.ends_after:
+            return _error(world.ends_with, "this is the end")
         fault = drawn(world.rates, world.seed, digest, asked)
         content_fault = drawn(world.lasting, digest) or fault
         counts.faults.update(filter(None, {fault, content_fault}))
