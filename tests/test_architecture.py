@@ -62,6 +62,7 @@ CONCURRENT = frozenset(
 
 MAY_START_TASKS_OR_THREADS = {
     "evaluator.py": CONCURRENT,
+    "llm/limits.py": CONCURRENT,
     "llm/streams.py": CONCURRENT,
     "store/replies.py": {"create_task"},  # one query for many look-ups
     "llm/local.py": {"Thread", "to_thread"},  # the native library blocks

@@ -108,8 +108,9 @@ async def test_an_answer_that_was_lost_is_reckoned_with_at_its_bound(error: Exce
     assert resumed.paid.spent == shared.budget.paid.spent
 
 
-async def test_a_call_that_is_cancelled_in_flight_may_have_cost_its_bound() -> None:
-    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: 10.0)
+@pytest.mark.parametrize(("seconds", "spent"), [(0.0, Amount(calls=1, tokens=134)), (5.0, Amount(calls=1, tokens=12))])
+async def test_what_is_sent_is_brought_home_or_may_have_cost_its_bound(seconds: float, spent: Amount) -> None:
+    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.2)
     shared = engine(books := MemoryBooks(), caps=Caps(tokens=1000))
     task = asyncio.create_task(wrapped(inner, books, shared).complete(request()))
     while not inner.open:
@@ -117,9 +118,13 @@ async def test_a_call_that_is_cancelled_in_flight_may_have_cost_its_bound() -> N
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert shared.budget.paid.spent == Amount(calls=1, tokens=134)
+    assert shared.slots.busy == 1, "it is still with the endpoint"
+    await shared.bring_home(seconds)
+    assert shared.budget.paid.spent == spent
+    assert len(books.replies) == (seconds > 0)
     assert shared.budget.used.spent == Amount()
     assert shared.slots.busy == 0
+    assert not shared.in_flight
 
 
 async def test_the_cap_on_time_cancels_what_is_open_and_stops_what_is_new() -> None:

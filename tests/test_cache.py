@@ -139,3 +139,30 @@ async def test_where_the_temperature_is_refused_the_draw_becomes_part_of_the_key
     assert first.replies[0].text != second.replies[0].text
     assert await llm.complete(request("q", index=0)) == first
     assert books.totals()["task"].used.calls == 2
+
+
+async def test_who_waits_for_a_call_of_another_that_is_cancelled_asks_itself() -> None:
+    inner = ScriptedLLM(lambda request, number: f"reply {number}", delay=lambda request: 0.01)
+    llm, _ = wrap(inner, MemoryBooks(), cached=True, slots=1)
+    blocking = asyncio.create_task(llm.complete(request("other")))
+    first = asyncio.create_task(llm.complete(request("q")))
+    second = asyncio.create_task(llm.complete(request("q")))
+    await asyncio.sleep(0.005)
+    first.cancel()
+    assert (await second).replies[0].text == "reply 2"
+    await blocking
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_who_waits_for_a_call_of_another_can_be_cancelled() -> None:
+    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.02)
+    llm, _ = wrap(inner, MemoryBooks(), cached=True)
+    first = asyncio.create_task(llm.complete(request("q")))
+    second = asyncio.create_task(llm.complete(request("q")))
+    await asyncio.sleep(0.005)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert (await first).replies[0].text == "a"
+    assert len(inner.requests) == 1

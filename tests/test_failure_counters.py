@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from promptdescent.errors import (
     ConfigError,
     ConnectionLost,
     EndpointFailed,
+    KeyRefused,
     MalformedReply,
     RateLimited,
     RequestRefused,
     TimedOut,
     TooManyFailures,
 )
+from promptdescent.llm.base import Request
 from promptdescent.llm.failures import LIMITS, Breaker, read_limits
 from promptdescent.llm.limits import LimitedLLM
 from promptdescent.records import Reply
@@ -142,3 +146,21 @@ async def test_a_request_longer_than_the_context_is_not_sent() -> None:
     with pytest.raises(RequestRefused, match=r"at least 1,012 tokens.*task model holds 100; shorten"):
         await llm.complete(request("x" * 10_000))
     assert len(inner.requests) == 1
+
+
+async def test_after_a_refused_key_nothing_more_is_sent() -> None:
+    def answer(request: Request, number: int) -> str | Exception:
+        return KeyRefused("wrong key") if number == 3 else "a"
+
+    inner = ScriptedLLM(answer, delay=lambda request: 0.001)
+    llm = LimitedLLM(inner, engine(MemoryBooks(), slots=2))
+    done = await asyncio.gather(*(llm.complete(request(str(n))) for n in range(40)), return_exceptions=True)
+    assert sum(isinstance(one, KeyRefused) for one in done) >= 36
+    assert len(inner.requests) <= 4
+
+
+async def test_a_request_that_is_refused_stops_no_other() -> None:
+    inner = ScriptedLLM(lambda request, number: RequestRefused("too long") if number == 3 else "a")
+    llm = LimitedLLM(inner, engine(MemoryBooks(), slots=2))
+    done = await asyncio.gather(*(llm.complete(request(str(n))) for n in range(40)), return_exceptions=True)
+    assert sum(isinstance(one, RequestRefused) for one in done) == 1

@@ -277,9 +277,7 @@ def load_task_file(path: Path) -> RunSpec:
         if name == "evaluate_on":
             raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent evaluate --on` says it")
         if name in BY_RERUN:
-            raise ConfigError(
-                f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` says it"
-            )
+            raise ConfigError(f"{path}: {name} is no key of a task file; `promptdescent rerun --from-step` says it")
     settings = _checked(content, where=str(path))
     for key in PATHS:
         if settings.get(key) is not None:

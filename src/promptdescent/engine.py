@@ -86,7 +86,7 @@ class RunEngine:
         slots = models.slots(run.profile.slots_change)
         run.profile.watch(slots)
         breaker = Breaker(read_limits(spec.failure_limit))
-        engine = Engine(
+        self._engine = engine = Engine(
             slots=slots,
             rates=RateLimits(requests=spec.requests_per_minute, tokens=spec.tokens_per_minute),
             budget=self.budget,
@@ -133,6 +133,10 @@ class RunEngine:
             seed=manifest.seed,
             later_seeds=spec.later_seeds,
         )
+
+    async def bring_home(self, seconds: float) -> None:
+        """Wait until what is in flight is on record, but not longer than so many seconds."""
+        await self._engine.bring_home(seconds)
 
     @property
     def totals(self) -> Mapping[Role, Totals]:

@@ -33,6 +33,10 @@ from promptdescent.verdict import compare, measure
 
 Result = TypeVar("Result")
 
+IN_FLIGHT_AT_INTERRUPT = 5.0
+IN_FLIGHT_AT_ERROR = 30.0
+"""Seconds that a run which ends early waits at most for the answers to what it has sent, since they are paid for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
@@ -102,9 +106,11 @@ class Run:
             with few_collections():
                 result = await work(engine)
         except asyncio.CancelledError:
+            await engine.bring_home(IN_FLIGHT_AT_INTERRUPT)
             await self.record.set_status("interrupted", "stopped by the user")
             raise
         except PromptDescentError as error:
+            await engine.bring_home(IN_FLIGHT_AT_ERROR)
             await self.record.set_status("failed", str(error))
             raise
         finally:

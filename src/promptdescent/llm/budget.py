@@ -221,8 +221,13 @@ class Budget:
 
     def check_time(self) -> None:
         """Raise :class:`BudgetExhausted` if the time is up."""
-        if self.deadline is not None and self._clock() >= self.deadline:
+        if self.is_time_up:
             raise self.time_is_up()
+
+    @property
+    def is_time_up(self) -> bool:
+        """Whether calls have to be over."""
+        return self.deadline is not None and self._clock() >= self.deadline
 
     def time_is_up(self) -> BudgetExhausted:
         """The error for a call that the cap on time ends."""

@@ -77,9 +77,13 @@ class CachedLLM:
         """
         call = Call.of(request, self._inner)
         in_flight = self._at_hand.in_flight
-        waiting = in_flight.get(call.id)
-        if waiting is not None:
-            return await asyncio.shield(waiting)
+        while (waiting := in_flight.get(call.id)) is not None:
+            try:
+                return await asyncio.shield(waiting)
+            except asyncio.CancelledError:
+                if not waiting.cancelled() or _is_cancelled():
+                    raise
+                # The one that asked for it was cancelled, and not this one, which now asks itself.
         answer = in_flight[call.id] = asyncio.get_running_loop().create_future()
         try:
             completion = await self._complete(call)
@@ -143,6 +147,12 @@ class CachedLLM:
 
     def _was_used(self, call: str, known: Known) -> bool:
         return call in known.used or self._at_hand.used(call)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _completion(found: Sequence[StoredReply]) -> Completion:

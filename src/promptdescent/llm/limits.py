@@ -10,10 +10,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from promptdescent.errors import ModelError, RateLimited, RequestRefused, TransientError
+from promptdescent.errors import (
+    KeyRefused,
+    ModelError,
+    ModelNotFound,
+    PermanentError,
+    RateLimited,
+    RequestRefused,
+    TransientError,
+)
 from promptdescent.llm.base import LLM, Completion, Ledger, Request, StoredReply
 from promptdescent.llm.budget import Amount, Budget, most_tokens
 from promptdescent.llm.concurrency import Slots
@@ -64,6 +72,16 @@ class Engine:
     clock: Callable[[], float]
     """Unix time in seconds, for the record."""
     retry: RetryPolicy = RetryPolicy()
+    in_flight: set[asyncio.Task[Completion | None]] = field(default_factory=set)
+    """Attempts that are sent and not yet on record; they are brought home whatever becomes of those who wait."""
+
+    async def bring_home(self, seconds: float) -> None:
+        """Wait until the attempts in flight are on record, but not longer than so many seconds."""
+        if self.in_flight:
+            _, late = await asyncio.wait(self.in_flight, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +114,8 @@ class LimitedLLM:
     def __init__(self, inner: LLM, engine: Engine) -> None:
         self._inner = inner
         self._engine = engine
+        self._refusal: ModelError | None = None
+        """Why no call can succeed any more, once the endpoint has said so."""
 
     @property
     def identity(self) -> str:
@@ -178,26 +198,45 @@ class LimitedLLM:
 
     async def _attempt(self, call: Call, *, first_use: bool, may_be_empty: bool) -> Completion | None:
         """One attempt; None for an empty reply that is to be asked for once more."""
-        engine, request = self._engine, call.request
-        role, profile = request.role, engine.profile
-        at_most = engine.budget.amount(role, call.bound)
+        engine = self._engine
+        at_most = engine.budget.amount(call.request.role, call.bound)
         began = monotonic()
         await engine.slots.take()
         placed = monotonic()
         try:
+            if self._refusal is not None:
+                raise self._refusal
             await engine.rates.wait(call.bound.tokens)
             await engine.budget.paid.set_aside(at_most)
         except BaseException:
             engine.slots.give_back()
             raise
-        paced = monotonic()
+        engine.profile.add("slot", placed - began)
+        engine.profile.add("pace", monotonic() - placed)
+        # A task of its own: whoever waits for it may be cancelled, for another call's error or by the user, but what
+        # is sent is paid for.
+        attempt = asyncio.create_task(self._send(call, at_most, first_use=first_use, may_be_empty=may_be_empty))
+        engine.in_flight.add(attempt)
+        attempt.add_done_callback(engine.in_flight.discard)
+        attempt.add_done_callback(_look_at_error)
+        try:
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            if engine.budget.is_time_up:
+                attempt.cancel()
+            raise
+
+    async def _send(self, call: Call, at_most: Amount, *, first_use: bool, may_be_empty: bool) -> Completion | None:
+        """Record an attempt, send it and record its end. Gives back the slot, and what was set aside for it."""
+        engine, role = self._engine, call.request.role
+        began = monotonic()
         number = 0
         spent = at_most  # whatever happens to a call that is cancelled, the endpoint may charge for it
         try:
             try:
                 number = await engine.ledger.begin(call.id, role, bound=call.bound)
                 recorded = monotonic()
-                completion = await self._inner.complete(request)
+                completion = await self._inner.complete(call.request)
             finally:
                 engine.slots.give_back()
             answered = monotonic()
@@ -207,6 +246,8 @@ class LimitedLLM:
                 spent = Amount(calls=1)
             if isinstance(error, RateLimited):
                 engine.slots.told_to_slow_down()
+            if ends_all(error):
+                self._refusal = error
             await engine.ledger.fail(number, str(error), counter=error.counter, lost=error.may_be_charged)
             raise
         finally:
@@ -221,12 +262,10 @@ class LimitedLLM:
             )
             return None
         await engine.ledger.succeed(number, self._stored(call, completion), first_use=first_use)
-        profile.calls += 1
-        profile.add("slot", placed - began)
-        profile.add("pace", paced - placed)
-        profile.add("record", recorded - paced)
-        profile.add("model", answered - recorded)
-        profile.add("commit", monotonic() - answered)
+        engine.profile.calls += 1
+        engine.profile.add("record", recorded - began)
+        engine.profile.add("model", answered - recorded)
+        engine.profile.add("commit", monotonic() - answered)
         return completion
 
     def _note_inexact(self, call: Call, completion: Completion) -> None:
@@ -250,6 +289,17 @@ class LimitedLLM:
             )
             for offset, reply in enumerate(completion.replies)
         ]
+
+
+def ends_all(error: ModelError) -> bool:
+    """Whether no other call to the model can succeed either: its key, name or account is refused."""
+    return isinstance(error, (KeyRefused, ModelNotFound)) or type(error) is PermanentError
+
+
+def _look_at_error(attempt: asyncio.Task[Completion | None]) -> None:
+    """Mark the error of an attempt as seen: whoever waited for it may be gone."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 def _is_empty(completion: Completion) -> bool:

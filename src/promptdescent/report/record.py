@@ -193,9 +193,7 @@ def _start(events: Sequence[Event]) -> tuple[Evaluation | None, OptimizerState |
     return evaluation, from_json(OptimizerState, json.dumps(payload["state"]))
 
 
-def _evaluation(
-    store: Store, row: RunRow, events: Sequence[Event]
-) -> tuple[PromptScore | None, dict[str, Example]]:
+def _evaluation(store: Store, row: RunRow, events: Sequence[Event]) -> tuple[PromptScore | None, dict[str, Example]]:
     """What the prompt scores, where nothing is searched for, and the run's rows by id."""
     scores = [from_json(PromptScore, event.payload) for event in _of(events, "evaluation")]
     if not scores:
