@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from promptdescent.llm.limits import LimitedLLM
 from promptdescent.llm.profile import Profile
 from scripted import MemoryBooks, ScriptedLLM, engine
 from test_budget import request
+from whole_runs import optimize_arguments, run, write_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -77,3 +79,21 @@ def test_loaded_libraries_are_spared_from_collections_while_a_run_works() -> Non
             pass
         assert gc.get_freeze_count() > 1000, "the inner one leaves it to the outer one"
     assert gc.get_freeze_count() == 0
+
+
+def test_a_command_says_at_the_end_where_the_time_went(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.csv", 90)
+    done = run(*optimize_arguments(rows, tmp_path / "store", steps=0), "--profile")
+    assert re.search(r"^Profile: \d+ calls in \d", done.stderr, re.MULTILINE)
+    assert "Profile" not in done.stdout
+    again = run(
+        "evaluate",
+        "Which?",
+        rows,
+        "--task-model=simulated:plain",
+        "--input=text",
+        "--target=label",
+        f"--store={tmp_path}",
+        "--profile",
+    )
+    assert re.search(r"^    search|^    start", again.stderr, re.MULTILINE)
