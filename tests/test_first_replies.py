@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from promptdescent.errors import TooManyFailures, UnusableReplies
-from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck
+from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, doubt
 from promptdescent.optimizer_model import CUT_OFF_REPLY, EMPTY_REPLY
-from promptdescent.records import Candidate, Message, OptimizerState, Prompt, SentRequest, StepRecord
+from promptdescent.records import Candidate, Message, OptimizerState, Outcome, Prompt, SentRequest, StepRecord
 
 CAP = "the cap of 9 calls (--max-calls) is reached"
 START = Candidate(id="0.0", prompt=Prompt.of("start"), parent=None, fate="scored", score=0.5)
@@ -91,3 +91,15 @@ def test_proposals_that_never_came_end_the_run_once_there_are_many_or_with_the_l
 def test_proposals_that_never_came_are_forgiven_if_any_other_came() -> None:
     checked(step("", lost=3), *[step(lost=9)] * 9, step(lost=9, stop="all steps done")).end()
     checked(step(lost=9), step("", lost=FIRST_REPLIES)).end()
+
+
+def test_replies_that_cannot_be_read_at_all_are_pointed_at() -> None:
+    unreadable = Outcome(example="d", kind="unreadable", score=0.0, reply="That is\n a hard one.")
+    said = doubt([unreadable] * 20, ("positive", "negative"))
+    assert "None of the first 20 replies" in said
+    assert "one of positive, negative is expected" in said
+    assert "'That is a hard one.'" in said
+    answered = Outcome(example="d", kind="answered", score=0.0, answer="positive", reply="positive")
+    assert doubt([unreadable] * 19 + [answered], ("positive", "negative")) == ""
+    assert doubt([], ()) == ""
+    assert "expected" not in doubt([unreadable], ())

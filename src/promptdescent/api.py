@@ -21,6 +21,9 @@ from promptdescent.records import RunObserver, ScoredRows
 from promptdescent.store.late import LateStore
 from promptdescent.tasks.metrics import FunctionMetric, Metric
 
+_LOOK_UP = 0.1
+"""Seconds between two looks whether the caller was interrupted."""
+
 DEFAULT_STORE = "./.promptdescent"
 
 Rows = Sequence[Mapping[str, object]]
@@ -264,8 +267,14 @@ def _in_loop(work: Coroutine[Any, Any, T]) -> T:
     task = loop.create_task(work)
     thread = threading.Thread(target=_run_to_end, args=(loop, task), name="promptdescent", daemon=True)
     thread.start()
+    caller = asyncio.current_task()
+    cancelled_before = caller.cancelling() if caller else 0
     try:
-        thread.join()
+        while thread.is_alive():
+            thread.join(_LOOK_UP)
+            # Under asyncio.run Ctrl-C cancels the task that stands here, which cannot notice while it waits.
+            if caller and caller.cancelling() > cancelled_before and not task.cancelling():
+                loop.call_soon_threadsafe(task.cancel)
     except BaseException:
         loop.call_soon_threadsafe(task.cancel)
         thread.join()

@@ -335,7 +335,7 @@ def _check_numbers(spec: RunSpec) -> None:
         "max_calls": 1,
         "max_total_tokens": 1,
         "max_money": 0,
-        "max_minutes": 0,
+        "max_minutes": 0.001,
         "concurrency": 1,
         "requests_per_minute": 1,
         "tokens_per_minute": 1,

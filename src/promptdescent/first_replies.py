@@ -20,6 +20,24 @@ def check_answers(outcomes: Sequence[Outcome], *, max_tokens: int) -> None:
     _check_usable("task", len(outcomes), empty=empty, cut=cut, most=max_tokens)
 
 
+def doubt(outcomes: Sequence[Outcome], labels: Sequence[str]) -> str:
+    """What to say if no reply to the starting prompt could be read as an answer; empty if one could. A search may mend
+    it, but more often metric, labels or prompt do not belong together.
+    """
+    if not outcomes or any(outcome.kind != "unreadable" for outcome in outcomes):
+        return ""
+    expected = f", where one of {', '.join(labels)} is expected" if labels else ""
+    return (
+        f"None of the first {len(outcomes)} replies to the starting prompt can be read as an answer{expected}; the "
+        f"first one: {_shortened(outcomes[0].reply)!r}. Check that metric, labels and prompt belong together."
+    )
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
 class ProposalCheck:
     """Looks at what the optimizer model proposes: at the first replies once there are so many, and at all of them at
     the end.

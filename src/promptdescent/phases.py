@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from promptdescent.engine import RunEngine, RunSetup, few_collections
 from promptdescent.errors import BudgetExhausted, PromptDescentError, RunFailed
-from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers
+from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers, doubt
 from promptdescent.llm.budget import Amount
 from promptdescent.optimizer import descend, first_state, stop_reason
 from promptdescent.parts.search.selection import score_of
@@ -49,6 +49,12 @@ class RunResult:
     """The best prompt on the dev rows; the starting prompt if none was better."""
     best_dev_score: float
     verdict: Verdict
+    ended_because: str
+    """Why the search ended."""
+    used: Usage
+    """Each distinct call once, as if nothing had been in the store before; all roles."""
+    paid: Usage
+    """Every attempt that was sent, with the tokens that are known; all roles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +66,36 @@ class EvaluationResult:
     prompt: str
     score: PromptScore
     """With its interval, and what became of each row."""
+    used: Usage
+    paid: Usage
+    """As in :class:`RunResult`."""
 
 
 def result_of(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunResult:
+    """The result of a run whose verdict is on record."""
     best = record.state().best
+    used, paid = _sums(record)
     return RunResult(
         run=record.id,
         start_prompt=manifest.prompt,
         best_prompt=best.prompt.text,
         best_dev_score=score_of(best),
         verdict=verdict,
+        ended_because=record.search_ended_because(),
+        used=used,
+        paid=paid,
     )
+
+
+def evaluation_of(record: RunRecord, manifest: RunManifest, score: PromptScore) -> EvaluationResult:
+    """The result of an evaluation whose score is on record."""
+    used, paid = _sums(record)
+    return EvaluationResult(run=record.id, prompt=manifest.prompt, score=score, used=used, paid=paid)
+
+
+def _sums(record: RunRecord) -> tuple[Usage, Usage]:
+    totals = record.totals().values()
+    return sum((one.used for one in totals), Usage()), sum((one.paid for one in totals), Usage())
 
 
 class Run:
@@ -129,7 +154,7 @@ class Run:
         evaluation, *_ = await engine.verdict_evaluator.side_by_side([self.task.start], self.task.rows_on(on))
         score = measure(evaluation, self.task, on, seed=self.manifest.seed)
         await self.record.append("evaluation", to_json(score))
-        return EvaluationResult(run=self.record.id, prompt=self.manifest.prompt, score=score)
+        return evaluation_of(self.record, self.manifest, score)
 
     # --- search ---
 
@@ -223,8 +248,12 @@ class Run:
     async def _tell_warnings(self, engine: RunEngine) -> None:
         """Say and record what is new to say of the caps."""
         for text in engine.budget.warnings():
-            self.narrator.say(text)
-            await self.record.append("note", json.dumps({"text": text}))
+            await self._say(text)
+
+    async def _say(self, text: str) -> None:
+        """Say something to the user, and keep it on record."""
+        self.narrator.say(text)
+        await self.record.append("note", json.dumps({"text": text}))
 
     async def _score_start(self, engine: RunEngine) -> OptimizerState:
         prompt = self.task.start
@@ -233,6 +262,8 @@ class Run:
         first, *_ = await evaluator.side_by_side([prompt], dev[:FIRST_REPLIES])
         if self.manifest.total_steps:  # without a search the score itself is what was asked for
             check_answers(first.outcomes, max_tokens=self.manifest.task_model.max_tokens)
+            if said := doubt(first.outcomes, self.manifest.labels):
+                await self._say(said)
         rest, *_ = await evaluator.side_by_side([prompt], dev[FIRST_REPLIES:])
         evaluation = evaluator.combine(prompt, [*first.outcomes, *rest.outcomes], dev)
         state = first_state(self.recipe, prompt, evaluation, total_steps=self.manifest.total_steps)

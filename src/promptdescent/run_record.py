@@ -82,6 +82,11 @@ class RunRecord:
         """Whether only the verdict is left."""
         return bool(self._store.events(self.id, "search ended"))
 
+    def search_ended_because(self) -> str:
+        """Why the search ended; empty while it goes on."""
+        ends = self._store.events(self.id, "search ended")
+        return str(json.loads(ends[-1].payload)["reason"]) if ends else ""
+
     def steps(self) -> list[StepRecord]:
         """The steps so far."""
         return [from_json(StepRecord, event.payload) for event in self._store.events(self.id, "step")]

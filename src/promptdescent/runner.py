@@ -22,7 +22,7 @@ from promptdescent.assembly import (
     recipe_for,
     recorded_recipe,
 )
-from promptdescent.config import RunSpec, flag
+from promptdescent.config import RAISABLE, RunSpec, flag
 from promptdescent.context_check import check_context
 from promptdescent.drift import changed_settings, check_caps, check_files
 from promptdescent.engine import RunSetup
@@ -31,7 +31,7 @@ from promptdescent.llm.failures import read_limits
 from promptdescent.llm.profile import Profile
 from promptdescent.narrator import Narrator
 from promptdescent.parts.recipe import Recipe
-from promptdescent.phases import EvaluationResult, Result, Run, RunResult, result_of
+from promptdescent.phases import EvaluationResult, Result, Run, RunResult, evaluation_of, result_of
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import (
     RunObserver,
@@ -169,7 +169,7 @@ async def resume(
         return result_of(record, manifest, verdict)
     if score is not None:
         await record.finish()
-        return EvaluationResult(run=record.id, prompt=manifest.prompt, score=score)
+        return evaluation_of(record, manifest, score)
     spec = RunSpec().with_settings({**record.settings(), **changed})
     task = rebuild_task(manifest, store.examples(row.id), given)
     recipe = recorded_recipe(manifest, given)
@@ -181,6 +181,11 @@ async def resume(
         models.check_same(manifest)
         if changed:
             await record.append("caps", json.dumps(changed))
+        if set(changed) & set(RAISABLE) and manifest.total_steps < plan.wanted_steps:
+            narrator.say(
+                f"The run was planned for {manifest.total_steps} steps under its first caps, and keeps to them. For "
+                f"more: promptdescent rerun {row.id}, with the higher cap; it pays for no reply twice."
+            )
         return await carry_on(
             RunSetup(
                 record=record,

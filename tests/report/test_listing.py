@@ -38,7 +38,7 @@ def test_a_line_per_run_that_lines_up() -> None:
         ("models", "small / large", "-"),
         ("dev score", "0.875", "-"),
         ("result", "gain +0.250 (+0.100 to +0.400)", "-"),
-        ("calls paid", "12,345", "0"),
+        ("calls sent", "12,345", "0"),
     ]:
         start = head.index(name)
         assert one[start:].startswith(said)

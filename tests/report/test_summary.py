@@ -175,3 +175,21 @@ def test_durations(seconds: float, text: str) -> None:
 def test_small_numbers() -> None:
     assert (dollars(None), dollars(0.0), dollars(0.0123), dollars(12.345)) == ("not known", "0.00", "0.0123", "12.35")
     assert (score_text(None), score_text(0.8)) == ("-", "0.800")
+
+
+def test_a_search_that_a_cap_made_shorter_says_so(store: Store) -> None:
+    record = record_of(store)
+    steps = record["search"]["total_steps"]
+    assert "planned under the caps" not in summary({**record, "forecast": {**FORECAST, "wanted_steps": steps}})
+    cut = summary({**record, "forecast": {**FORECAST, "wanted_steps": steps + 5}})
+    assert f"(planned under the caps; {steps + 5} without them, and --whole-steps" in cut
+
+
+def test_failures_and_lost_answers_are_told_by_role(store: Store) -> None:
+    record = record_of(store, failures=2)
+    text = summary(record)
+    assert "Failures of the task model: attempts that failed: 2 server error" in text
+    assert "replies without an answer: " in text
+    assert "Answers that never came" not in text
+    record["usage"]["task"]["lost"] = {"calls": 3, "tokens_in": 1000, "tokens_out": 200}
+    assert "Answers that never came: 3 of the calls sent; they may have cost up to 1,200 tokens more" in summary(record)

@@ -122,12 +122,13 @@ def _interrupted(store: LateStore, last: Progress | None) -> ExitCode:
 
 def _failed(store: LateStore, last: Progress, error: PromptDescentError) -> ExitCode:
     """The run is recorded as failed. A key or model that is refused before any reply came is bad input."""
-    nothing_came = last.used.calls == 0
-    if not nothing_came:
-        output.result(summary(run_record(store(), last.run)))
-    output.error(str(error))
     bad_input = isinstance(error, PermanentError) and not isinstance(error, UnseenRequest)
-    return ExitCode.INPUT if nothing_came and bad_input else ExitCode.FAILED
+    if bad_input and last.used.calls == 0:
+        output.error(str(error))
+        return ExitCode.INPUT
+    output.result(summary(run_record(store(), last.run)))
+    output.error(str(error))
+    return ExitCode.FAILED
 
 
 class PaidMoney:

@@ -234,7 +234,7 @@ class OpenAICompatible:
                 "--timeout, or less to do at once with --concurrency"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            why = self._caller.quote(str(error) or type(error).__name__)
+            why = self._caller.quote(str(error).replace(" ssl:default", "") or type(error).__name__)
             refused = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
             raise (NoConnection if refused else ConnectionLost)(
                 f"no whole answer from {self._endpoint.shown}{why}; check that it runs, and the address "

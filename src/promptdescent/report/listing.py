@@ -11,7 +11,7 @@ from promptdescent.report.record import date
 from promptdescent.report.text import one_line, score_text
 from promptdescent.store.listing import ListedRun
 
-HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "result", "calls paid")
+HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "result", "calls sent")
 
 
 def listing(runs: Sequence[ListedRun], *, terminal: bool) -> str:

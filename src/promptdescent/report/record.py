@@ -102,7 +102,12 @@ def run_record(store: Store, run: str) -> Record:
         "replies": _reply_counts(scored_start, verdict),
         "judge": judge_record(manifest, scored_start, verdict),
         "usage": {
-            role: {"used": asdict(totals[role].used), "paid": asdict(totals[role].paid)} for role in manifest.models
+            role: {
+                "used": asdict(totals[role].used),
+                "paid": asdict(totals[role].paid),
+                "lost": asdict(totals[role].lost),
+            }
+            for role in manifest.models
         },
         "failures": failure_record(
             manifest.models, failure_counts(store, row.id), _outcomes_outside_steps(scored_start, verdict), steps

@@ -43,7 +43,7 @@ def summary(record: Record, *, wrong: int = WRONG_SHOWN) -> str:
     if record["evaluation"]:
         scored = evaluation_sections(record["evaluation"], wrong=wrong)
         sections = [_first_line(record), _prompt("Prompt", record["start"], ""), *scored]
-        sections += [_judge(record), _usage(record), failure_text(record["failures"]), _footer(record)]
+        sections += [_judge(record), _usage(record), failure_text(record["failures"]), _lost(record), _footer(record)]
         return printable("\n\n".join(section for section in sections if section))
     best, start = record["best"], record["start"]
     sections = [_headline(record)]
@@ -54,7 +54,7 @@ def summary(record: Record, *, wrong: int = WRONG_SHOWN) -> str:
         sections.append(_prompt("Best prompt", best, what))
         sections.append(_prompt("Starting prompt", start, what))
     sections += [_verdict(record), _length(record), _judge(record), _usage(record)]
-    sections += [failure_text(record["failures"]), _footer(record)]
+    sections += ["\n".join(filter(None, [failure_text(record["failures"]), _lost(record)])), _footer(record)]
     return printable("\n\n".join(section for section in sections if section))
 
 
@@ -78,6 +78,9 @@ def _origin(record: Record) -> str:
 def _headline(record: Record) -> str:
     search = record["search"]
     steps = f"{search['steps_done']} of {search['total_steps']} steps"
+    wanted = (record["forecast"] or {}).get("wanted_steps", 0)
+    if wanted > search["total_steps"]:
+        steps += f" (planned under the caps; {wanted} without them, and --whole-steps searches until a cap is near)"
     ended = f"; the search ended: {one_line(search['ended_because'])}" if search["ended_because"] else ""
     return f"{_first_line(record)}\n{steps}{ended}"
 
@@ -141,6 +144,19 @@ def _usage(record: Record) -> str:
                 cells.append(dollars(record["money"][role][counter]))
             rows.append((f"{role} model" if counter == "used" else "", words, *cells))
     return table(rows)
+
+
+def _lost(record: Record) -> str:
+    """What may have been charged beside what is known to be paid."""
+    lost = [counters["lost"] for counters in record["usage"].values()]
+    calls = sum(one["calls"] for one in lost)
+    if not calls:
+        return ""
+    tokens = sum(one["tokens_in"] + one["tokens_out"] for one in lost)
+    return (
+        f"Answers that never came: {calls:,} of the calls sent; they may have cost up to {tokens:,} tokens more, with "
+        "which the caps reckon."
+    )
 
 
 def _footer(record: Record) -> str:
