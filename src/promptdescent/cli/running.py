@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from promptdescent.assembly import NO_EXTRAS, Given
@@ -27,6 +26,7 @@ from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import Record, changed_settings, run_record
 from promptdescent.report.text import printable, summary
 from promptdescent.runner import dry_run
+from promptdescent.store.database import is_there
 from promptdescent.store.late import LateStore
 from promptdescent.store.store import Store
 
@@ -55,7 +55,7 @@ def opened_store(where: str, *, must_exist: bool) -> Iterator[Store]:
 
 
 def _late_store(where: str, *, must_exist: bool) -> LateStore:
-    if must_exist and "://" not in where and not Path(where).is_dir():
+    if must_exist and not is_there(where):
         raise StoreError(f"there is no store in {where}: name the folder of your runs with --store")
     return LateStore(where)
 
@@ -122,13 +122,13 @@ def _interrupted(store: LateStore, last: Progress | None) -> ExitCode:
 
 def _failed(store: LateStore, last: Progress, error: PromptDescentError) -> ExitCode:
     """The run is recorded as failed. A key or model that is refused before any reply came is bad input."""
-    bad_input = isinstance(error, PermanentError) and not isinstance(error, UnseenRequest)
-    if bad_input and last.used.calls == 0:
-        output.error(str(error))
-        return ExitCode.INPUT
-    output.result(summary(run_record(store(), last.run)))
+    nothing_came = last.used.calls == 0
+    is_input = nothing_came and isinstance(error, PermanentError) and not isinstance(error, UnseenRequest)
+    nothing_sent = nothing_came and not any(usage.calls for usage in last.paid.values())
+    if not (is_input or nothing_sent):
+        output.result(summary(run_record(store(), last.run)))
     output.error(str(error))
-    return ExitCode.FAILED
+    return ExitCode.INPUT if is_input else ExitCode.FAILED
 
 
 class PaidMoney:

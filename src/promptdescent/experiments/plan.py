@@ -164,7 +164,7 @@ class StudyPlan:
     def claim_folder(self, folder: Path) -> None:
         """Write the plan into the study's folder. Raises :class:`ConfigError` if another study lives there."""
         path, wanted = folder / PLAN_FILE, json.loads(json.dumps(self.identity()))
-        if (folder / "store.db").exists():
+        if is_there(folder):
             raise ConfigError(f"{folder} holds runs of its own; name a folder for this study alone with --store")
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)

@@ -99,6 +99,15 @@ class Database:
         self._engine.dispose()
 
 
+FILE = "store.db"
+"""The database in a store's folder."""
+
+
+def is_there(where: str | Path) -> bool:
+    """Whether a store lies in the folder ``where``; of a server's database that is not known before it is opened."""
+    return "://" in str(where) or (Path(where) / FILE).is_file()
+
+
 def open_database(where: str | Path, *, wait: float) -> Database:
     """The database in the folder ``where`` (made if missing) or at a ``postgresql://`` address, at the newest schema.
 
@@ -122,7 +131,7 @@ def _reading_connection(engine: Engine) -> Connection:
 
 
 def _name(engine: Engine, folder: Path | None) -> str:
-    return str(folder / "store.db") if folder is not None else engine.url.render_as_string(hide_password=True)
+    return str(folder / FILE) if folder is not None else engine.url.render_as_string(hide_password=True)
 
 
 def _file_engine(folder: Path, *, wait: float) -> Engine:
@@ -132,7 +141,7 @@ def _file_engine(folder: Path, *, wait: float) -> Engine:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"no store can be made in {folder} ({error.strerror}): name another folder") from error
-    url = URL.create("sqlite", database=str(folder / "store.db"))
+    url = URL.create("sqlite", database=str(folder / FILE))
     engine = create_engine(url, connect_args={"timeout": wait})
 
     @event.listens_for(engine, "connect")
