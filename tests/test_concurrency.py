@@ -44,7 +44,7 @@ class Endpoint:
                 if self.most_open is not None and len(open_calls) >= self.most_open:
                     self.refused += 1
                     level.give_back()
-                    level.told_to_slow_down()
+                    level.failed(asked_too_much=True)
                     break
                 took = self.seconds()
                 begins = max(self.now, heapq.heappop(free))
@@ -54,7 +54,7 @@ class Endpoint:
             end, began = heapq.heappop(open_calls)
             self.now = end
             level.give_back()
-            level.answered(role, end - began)
+            level.answered(role, end - began, 5)
             answered += 1
         for _ in open_calls:
             level.give_back()
@@ -102,10 +102,10 @@ def test_too_many_requests_lower_the_level_once_per_round() -> None:
             await level.take()
 
     asyncio.run(fill())
-    level.told_to_slow_down()
+    level.failed(asked_too_much=True)
     assert level.level == 70
     for _ in range(30):
-        level.told_to_slow_down()
+        level.failed(asked_too_much=True)
     assert level.level == 70, "they were in flight when it was lowered"
 
 
@@ -140,10 +140,44 @@ def test_a_model_that_becomes_slower_by_itself_does_not_lower_it_for_ever() -> N
     assert level.level == HIGHEST_LEVEL
 
 
+@pytest.mark.parametrize("slots", [8, 16, 1000])
+def test_latencies_that_vary_do_not_starve_it(slots: int) -> None:
+    for seed in range(5):
+        rng = random.Random(seed)
+        level = AdaptiveSlots()
+        Endpoint(slots, lambda rng=rng: rng.lognormvariate(0.0, 0.8)).drive(level, 4000)  # type: ignore[misc]
+        assert level.level >= (64 if slots == 1000 else FIRST_LEVEL)
+
+
+def test_candidates_whose_replies_are_longer_are_no_congestion() -> None:
+    level = AdaptiveSlots()
+    for _ in range(40):
+        for tokens in (5, 200):
+            seconds = 0.3 + 0.01 * tokens
+            for _ in range(96):
+                while level.busy < level.level:
+                    with suppress(StopIteration):
+                        level.take().send(None)
+                level.give_back()
+                level.answered("task", seconds, tokens)
+    assert level.level >= 64
+
+
+def test_a_storm_of_refusals_goes_on_lowering_it() -> None:
+    level, endpoint = AdaptiveSlots(), Endpoint(1000, lambda: 0.2)
+    endpoint.drive(level, 1000)
+    for _ in range(600):
+        with suppress(StopIteration):
+            level.take().send(None)
+        level.give_back()
+        level.failed(asked_too_much=True)
+    assert level.level == 1
+
+
 def test_it_never_falls_below_one() -> None:
     level = AdaptiveSlots(first=2)
     for _ in range(10):
-        level.told_to_slow_down()
+        level.failed(asked_too_much=True)
     assert level.level == 1
 
 
@@ -154,7 +188,7 @@ def test_a_level_that_is_not_used_does_not_grow() -> None:
         for _ in range(500):
             await level.take()
             level.give_back()
-            level.answered("task", 0.1)
+            level.answered("task", 0.1, 5)
 
     asyncio.run(one_by_one())
     assert level.level == FIRST_LEVEL

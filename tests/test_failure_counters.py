@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -19,7 +20,7 @@ from promptdescent.errors import (
 )
 from promptdescent.llm.base import Request
 from promptdescent.llm.failures import LIMITS, Breaker, read_limits
-from promptdescent.llm.limits import LimitedLLM
+from promptdescent.llm.limits import LimitedLLM, RetryPolicy
 from promptdescent.records import Reply
 from scripted import MemoryBooks, ScriptedLLM, engine, wrapped
 from test_budget import request
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.anyio
 def opens_after(breaker: Breaker, ends: list[str]) -> int | None:
     """How many of the replies were read when it opened."""
     for number, end in enumerate(ends, start=1):
+        breaker.call_ended("task", None)
         try:
             breaker.reply_read("task", end)
         except TooManyFailures:
@@ -54,8 +56,11 @@ def test_one_bad_candidate_does_not_open_it() -> None:
 def test_each_role_is_watched_alone_and_the_counter_is_named() -> None:
     breaker = Breaker()
     for _ in range(99):
+        breaker.call_ended("task", None)
+        breaker.call_ended("optimizer", None)
         breaker.reply_read("task", "refused")
         breaker.reply_read("optimizer", "refused")
+    breaker.call_ended("optimizer", None)
     with pytest.raises(TooManyFailures, match=r"100 of the last 100 optimizer replies were refused.*'refused'.*resume"):
         breaker.reply_read("optimizer", "refused")
 
@@ -164,3 +169,56 @@ async def test_a_request_that_is_refused_stops_no_other() -> None:
     llm = LimitedLLM(inner, engine(MemoryBooks(), slots=2))
     done = await asyncio.gather(*(llm.complete(request(str(n))) for n in range(40)), return_exceptions=True)
     assert sum(isinstance(one, RequestRefused) for one in done) == 1
+
+
+def test_what_a_resumed_run_has_in_its_store_does_not_end_it_again() -> None:
+    breaker = Breaker()
+    for _ in range(500):
+        breaker.reply_read("task", "empty")
+    for _ in range(99):
+        breaker.call_ended("task", None)
+        breaker.reply_read("task", "empty")
+    breaker.call_ended("task", None)
+    with pytest.raises(TooManyFailures):
+        breaker.reply_read("task", "empty")
+
+
+async def test_requests_that_are_all_refused_end_the_run() -> None:
+    inner = ScriptedLLM(lambda request, number: RequestRefused("no such option"))
+    llm = LimitedLLM(inner, engine(MemoryBooks(), slots=1))
+    done = await asyncio.gather(*(llm.complete(request(str(n))) for n in range(20)), return_exceptions=True)
+    assert isinstance(done[9], TooManyFailures)
+    assert [type(one) for one in done[:9]] == [RequestRefused] * 9
+
+
+async def test_an_endpoint_that_asks_for_a_pause_gets_one() -> None:
+    sent: list[float] = []
+
+    def answer(request: Request, number: int) -> str | Exception:
+        sent.append(time.monotonic())
+        return RateLimited("slow down", retry_after=0.3) if number <= 4 else "a"
+
+    inner = ScriptedLLM(answer, delay=lambda request: 0.001)
+    llm = LimitedLLM(inner, engine(MemoryBooks(), slots=4))
+    await asyncio.gather(*(llm.complete(request(str(n))) for n in range(40)))
+    assert len(sent) == 44, "nothing was sent into the ban"
+    assert sent[4] - sent[3] >= 0.3
+
+
+async def test_a_rate_limit_is_waited_out_whatever_the_attempts() -> None:
+    inner = ScriptedLLM(lambda request, number: RateLimited("slow down") if number < 30 else "a")
+    llm = LimitedLLM(inner, engine(MemoryBooks()))
+    assert (await llm.complete(request())).replies[0].text == "a"
+    impatient = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.01, rate_limit_patience=0.0)
+    with pytest.raises(RateLimited):
+        await LimitedLLM(
+            ScriptedLLM(lambda request, number: RateLimited("slow down")), engine(MemoryBooks(), retry=impatient)
+        ).complete(request())
+
+
+def test_a_wish_to_come_back_at_once_is_no_reason_to_hammer() -> None:
+    policy = RetryPolicy(first_wait=1.0)
+    assert policy.wait(3, RateLimited("slow", retry_after=0.0)) >= 2.0
+    assert 7.0 <= policy.wait(1, RateLimited("slow", retry_after=7.0)) <= 7.7
+    assert policy.wait(1, RateLimited("slow", retry_after=9_999.0)) <= 660
+    assert policy.wait(40, RateLimited("slow")) <= 30.0

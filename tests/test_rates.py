@@ -56,5 +56,15 @@ async def test_without_limits_nothing_waits() -> None:
 
 async def test_calls_are_taken_to_have_the_tokens_that_such_calls_had() -> None:
     limits = RateLimits(requests=None, tokens=60_000)
-    limits.answered(at_most=4_000, used=1_000)
+    limits.answered(at_most=4_000, charged=1_000, used=1_000)
     assert 13 <= await begun_within(limits, 0.5, tokens=400) <= 16
+
+
+async def test_what_calls_had_more_than_expected_is_waited_for() -> None:
+    limits = RateLimits(requests=None, tokens=60_000)
+    limits.answered(at_most=4_000, charged=1_000, used=1_000)
+    for _ in range(4):
+        limits.answered(at_most=400, charged=await limits.wait(400), used=300)
+    began = time.monotonic()
+    await limits.wait(400)  # 400 were charged for and 1,200 used: 800 are owed, and 600 of the first second left
+    assert time.monotonic() - began >= 0.2

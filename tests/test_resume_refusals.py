@@ -368,4 +368,9 @@ def events(*said: tuple[float, str]) -> list[Event]:
     ids=["nothing", "once", "interrupted", "killed and raised", "killed", "clock put back", "only back"],
 )
 def test_seconds_at_work_are_never_negative(said: list[tuple[float, str]], seconds: float) -> None:
-    assert seconds_at_work(events(*said)) == seconds
+    assert seconds_at_work(events(*said), lambda moment: 0.0) == seconds
+
+
+def test_what_a_killed_process_sent_after_its_last_event_was_work() -> None:
+    killed = events((0.0, "running"), (1.0, "note"), (100.0, "running"), (101.0, "finished"))
+    assert seconds_at_work(killed, lambda moment: 21.0) == 1.0 + 20.0 + 1.0

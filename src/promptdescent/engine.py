@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptdescent.assembly import Models, cache_mode
@@ -24,7 +25,7 @@ from promptdescent.optimizer import Surroundings
 from promptdescent.optimizer_model import OptimizerModel
 from promptdescent.parts.recipe import Recipe
 from promptdescent.planning import Forecast
-from promptdescent.records import Prompt, Role, RunManifest, Usage
+from promptdescent.records import Example, Prompt, Role, RunManifest, Usage
 from promptdescent.run_record import RunRecord
 from promptdescent.tasks.judge import Judge, JudgeModel
 from promptdescent.tasks.scoring import Scorer, by_metric
@@ -74,6 +75,7 @@ class RunEngine:
         manifest, task, models, spec = run.manifest, run.task, run.models, run.spec
         self._ledger = ledger = NarratedLedger(run.record.ledger(), run.narrator)
         self._verdict_rows = task.verdict_rows
+        self._start = task.start
         self.budget = Budget(
             caps_of(spec),
             ledger.totals(),
@@ -81,8 +83,6 @@ class RunEngine:
             prices=run.plan.prices,
             worked=run.record.seconds_at_work(),
         )
-        self._began = time.monotonic()
-        self._called_before = sum(sums.paid.calls for sums in ledger.totals().values())
         slots = models.slots(run.profile.slots_change)
         run.profile.watch(slots)
         breaker = Breaker(read_limits(spec.failure_limit))
@@ -115,7 +115,10 @@ class RunEngine:
                 window=min(16 * slots.most, LARGEST_WINDOW),
                 length_cost=length_cost,
                 unaffordable_is_missing=unaffordable_is_missing,
-                watch=lambda kind: breaker.reply_read("task", kind),
+                # Rows that the caps leave no room for are missing through nobody's fault.
+                watch=lambda kind: (
+                    None if unaffordable_is_missing and kind == "missing" else breaker.reply_read("task", kind)
+                ),
             )
 
         self.evaluator = evaluator(length_cost=task.length_cost, unaffordable_is_missing=False)
@@ -163,9 +166,21 @@ class RunEngine:
 
     @property
     def seconds_per_call(self) -> float:
-        """How long the run takes per call since it was started or resumed."""
-        calls = sum(sums.paid.calls for sums in self.totals.values()) - self._called_before
-        return (time.monotonic() - self._began) / max(1, calls)
+        """How long the run takes per call that it sends; 0 before there was one."""
+        return self._engine.profile.busy_seconds / max(1, self._engine.profile.calls)
+
+    def verdict_tokens(self, best: Prompt, tokens_at_start: int) -> int:
+        """Tokens that the verdict will have, about: those of the starting prompt on the dev rows, ``tokens_at_start``,
+        by the lengths of what is sent.
+        """
+        start = self._start
+        sent = self._bytes_of(start, self.around.dev)
+        to_send = self._bytes_of(start, self._verdict_rows) + self._bytes_of(best, self._verdict_rows)
+        return math.ceil(tokens_at_start * to_send / max(1, sent))
+
+    def _bytes_of(self, prompt: Prompt, rows: Sequence[Example]) -> int:
+        draw = Draw(seed=0, step=0, slot="", index=0)
+        return sum(most_tokens(self._target.request(prompt, row, draw=draw)).tokens_in for row in rows)
 
 
 def caps_of(spec: RunSpec) -> Caps:

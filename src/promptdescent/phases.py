@@ -172,7 +172,7 @@ class Run:
                 self._proposals.add(earlier)
                 self._used.append(earlier.used.tokens)
                 reason = earlier.stop
-            self._hold_back(engine, state.best.prompt)
+            self._hold_back(engine, state)
             self._enter("search", engine)
             self.narrator.search(state, self._next_words(state))
             reason = reason or stop_reason(self.recipe, state, around.brief) or self._no_room(engine, state)
@@ -201,7 +201,7 @@ class Run:
         self.narrator.step(step)
         self.narrator.search(step.state, self._next_words(step.state))
         self._proposals.add(step)
-        self._hold_back(engine, step.state.best.prompt)
+        self._hold_back(engine, step.state)
         await self._tell_warnings(engine)
         return step.stop or self._no_room(engine, step.state)
 
@@ -217,22 +217,25 @@ class Run:
         cap = engine.budget.used.lacking(Amount(calls=calls, tokens=dearest + self._spare))
         return f"{cap} leaves no room for another whole step" if cap else ""
 
-    def _hold_back(self, engine: RunEngine, best: Prompt) -> None:
-        """Keep the verdict's share from the search: by the forecast, or by what such calls cost if that is more.
+    def _hold_back(self, engine: RunEngine, state: OptimizerState) -> None:
+        """Keep the verdict's share from the search: by the forecast, by what such calls cost so far, or by what the
+        longest prompt that was tried would cost, whichever is most; it may become the best one.
 
         Room for one call at its upper bound comes on top, so that the last one can be set aside for.
         """
         # By what was used, and not paid: a run must end at the same place whether its replies are new or cached.
         verdict, totals = self.plan.verdict, engine.totals
+        longest = Prompt.of(max(state.tried, key=len))
         roles: tuple[Role, ...] = ("task", "judge")
         used = sum((totals[role].used for role in roles), Usage())
-        measured = verdict.calls * used.tokens / max(1, used.calls)
-        reserve = held = max(verdict.tokens, round(1.25 * measured))
+        measured = round(verdict.calls * used.tokens / max(1, used.calls))
+        by_length = engine.verdict_tokens(longest, self._used[0]) if verdict.calls else 0
+        reserve = held = max(verdict.tokens, round(1.25 * measured), by_length)
         if self.plan.whole_steps and used.calls:
             # A step that is dearer than all before it may use the rest of the reserve, instead of being cut.
-            held = round(measured)
+            held = max(measured, by_length)
         self._spare = reserve - held
-        dearest = engine.dearest_verdict_call(best)
+        dearest = engine.dearest_verdict_call(longest)
         spent = sum(engine.budget.amount(role, totals[role].used).money for role in roles)
         price = spent / used.tokens if used.tokens else 0.0
         engine.budget.hold_back(

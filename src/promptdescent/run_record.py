@@ -13,7 +13,7 @@ from promptdescent.store.ledger import RunLedger, last_failure, totals_of
 from promptdescent.store.lineage import LineReplies, ancestors
 from promptdescent.store.replies import CacheMode, RunReplies
 from promptdescent.store.store import EventKind, RunStatus, State, Store
-from promptdescent.store.working_time import seconds_at_work
+from promptdescent.store.working_time import last_sent, seconds_at_work
 
 
 class RunRecord:
@@ -71,7 +71,7 @@ class RunRecord:
 
     def seconds_at_work(self) -> float:
         """How long the run was at work so far, over all its resumptions."""
-        return seconds_at_work(self._store.events(self.id))
+        return seconds_at_work(self._store.events(self.id), last_sent(self._store, self.id))
 
     def end_of_search(self) -> str | None:
         """Why the search ended; None while it has not."""

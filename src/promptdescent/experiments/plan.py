@@ -18,6 +18,7 @@ from promptdescent.parts.recipe import Recipe
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import Role, Usage
 from promptdescent.report.study.record import Equal, StudyCell
+from promptdescent.store.database import is_there
 from promptdescent.tasks.task import Task
 
 PLAN_FILE = "plan.json"

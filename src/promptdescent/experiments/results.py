@@ -11,7 +11,7 @@ from promptdescent.records import OptimizerState, Prompt, RunManifest, StepRecor
 from promptdescent.report.study.record import CurvePoint, Status, StudyRun
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Event, RunRow, Store
-from promptdescent.store.working_time import seconds_at_work
+from promptdescent.store.working_time import last_sent, seconds_at_work
 from promptdescent.text import fill, placeholders
 
 
@@ -23,7 +23,7 @@ def study_run(store: Store, run: RunRow, named: StudyRun) -> StudyRun:
     events = store.events(run.id)
     quality = _TrueQuality(run.manifest)
     used = {role: totals.used for role, totals in totals_of(store, run.id).items() if totals.used.calls}
-    measured = replace(named, run=run.id, used=used, seconds=seconds_at_work(events))
+    measured = replace(named, run=run.id, used=used, seconds=seconds_at_work(events, last_sent(store, run.id)))
     verdict = next((from_json(Verdict, event.payload) for event in events if event.kind == "verdict"), None)
     if verdict is None:
         status: Status = "failed" if run.status.state == "failed" else "interrupted"

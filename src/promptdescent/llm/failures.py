@@ -27,6 +27,7 @@ class Limit:
 
 LIMITS: Mapping[str, Limit] = {
     LOST: Limit(share=0.3, least=30, window=100),
+    "missing": Limit(share=0.3, least=60, window=200),
     "empty": Limit(share=0.5, least=100, window=300),
     "cut off": Limit(share=0.5, least=100, window=300),
     "refused": Limit(share=0.5, least=100, window=300),
@@ -79,12 +80,15 @@ class Breaker:
         self._limits = limits
         self._in_a_row = in_a_row
         self._lost_in_a_row: dict[Role, int] = {}
+        self._calls: dict[Role, int] = {}
+        self._replies: dict[Role, int] = {}
         longest = max(limit.window for limit in limits.values())
         self._longest = longest
         self._windows: dict[tuple[Role, bool], _Window] = {}
 
     def call_ended(self, role: Role, error: Exception | None) -> None:
         """A call was answered, or failed for good. Raises :class:`TooManyFailures` when too many of them fail."""
+        self._calls[role] = self._calls.get(role, 0) + 1
         lost = self._lost_in_a_row[role] = self._lost_in_a_row.get(role, 0) + 1 if error else 0
         if lost >= self._in_a_row:
             raise TooManyFailures(
@@ -94,7 +98,13 @@ class Breaker:
         self._add(role, LOST if error else "", is_call=True, last=str(error or ""))
 
     def reply_read(self, role: Role, end: str) -> None:
-        """A reply was read as ``end``, such as ``answered`` or ``empty``. Raises :class:`TooManyFailures`."""
+        """A reply was read as ``end``, such as ``answered`` or ``empty``. Raises :class:`TooManyFailures`.
+
+        Of replies that were in the store, as at the beginning of a resumed run, nothing is concluded.
+        """
+        if self._replies.get(role, 0) >= self._calls.get(role, 0):
+            return
+        self._replies[role] = self._replies.get(role, 0) + 1
         self._add(role, end, is_call=False, last="")
 
     def _add(self, role: Role, end: str, *, is_call: bool, last: str) -> None:

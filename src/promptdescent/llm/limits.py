@@ -20,6 +20,7 @@ from promptdescent.errors import (
     PermanentError,
     RateLimited,
     RequestRefused,
+    TimedOut,
     TransientError,
 )
 from promptdescent.llm.base import LLM, Completion, Ledger, Request, StoredReply
@@ -51,12 +52,15 @@ class RetryPolicy:
     """Seconds."""
     longest_asked: float = 600.0
     """Seconds that an endpoint's own wish is obeyed at most."""
+    rate_limit_patience: float = 120.0
+    """Seconds that a call waits in all because of rate limits before they count among its attempts."""
 
     def wait(self, attempt: int, error: TransientError) -> float:
         """Seconds between the attempt that failed, counted from 1, and the next."""
-        if error.retry_after is not None:
-            return min(error.retry_after, self.longest_asked) * (1 + random.random() / 10)
-        return float(min(self.longest_wait, self.first_wait * 2 ** (attempt - 1)) * (0.5 + random.random() / 2))
+        own = float(min(self.longest_wait, self.first_wait * 2 ** min(attempt - 1, 16)) * (0.5 + random.random() / 2))
+        if error.retry_after is None:
+            return own
+        return max(own, min(error.retry_after, self.longest_asked) * (1 + random.random() / 10))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,13 +76,30 @@ class Engine:
     clock: Callable[[], float]
     """Unix time in seconds, for the record."""
     retry: RetryPolicy = RetryPolicy()
-    in_flight: set[asyncio.Task[Completion | None]] = field(default_factory=set)
-    """Attempts that are sent and not yet on record; they are brought home whatever becomes of those who wait."""
+    in_flight: dict[str, asyncio.Task[Completion | None]] = field(default_factory=dict)
+    """Attempts that are sent and not yet on record, by call; brought home whatever becomes of those who wait."""
+    _paused_until: list[float] = field(default_factory=lambda: [0.0])
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so long: an endpoint asked for it."""
+        self._paused_until[0] = max(self._paused_until[0], monotonic() + seconds)
+
+    async def pause_is_over(self) -> None:
+        """Return when calls may be sent."""
+        while (left := self._paused_until[0] - monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    def landed(self, call: str, attempt: asyncio.Task[Completion | None]) -> None:
+        """The attempt is on record, or cancelled. Its error counts as seen: whoever waited for it may be gone."""
+        if self.in_flight.get(call) is attempt:
+            del self.in_flight[call]
+        if not attempt.cancelled():
+            attempt.exception()
 
     async def bring_home(self, seconds: float) -> None:
         """Wait until the attempts in flight are on record, but not longer than so many seconds."""
         if self.in_flight:
-            _, late = await asyncio.wait(self.in_flight, timeout=seconds)
+            _, late = await asyncio.wait(self.in_flight.values(), timeout=seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -177,19 +198,26 @@ class LimitedLLM:
 
     async def _retried(self, call: Call, first_use: bool) -> Completion:
         engine, role = self._engine, call.request.role
-        failed = 0
+        attempts = tries = 0
+        patience = engine.retry.rate_limit_patience
         may_be_empty = False
         while True:
             try:
                 completion = await self._attempt(call, first_use=first_use, may_be_empty=may_be_empty)
             except TransientError as error:
-                failed += 1
-                if failed >= engine.retry.attempts:
+                tries += 1
+                wait = engine.retry.wait(tries, error)
+                if isinstance(error, RateLimited):
+                    patience -= wait
+                attempts += not isinstance(error, RateLimited) or patience < 0
+                if attempts >= engine.retry.attempts:
                     engine.breaker.call_ended(role, error)
                     raise
-                wait = engine.retry.wait(failed, error)
                 engine.profile.add("back-off", wait)
                 await asyncio.sleep(wait)
+            except RequestRefused as error:
+                engine.breaker.call_ended(role, error)
+                raise
             else:
                 if completion is not None:
                     engine.breaker.call_ended(role, None)
@@ -199,6 +227,9 @@ class LimitedLLM:
     async def _attempt(self, call: Call, *, first_use: bool, may_be_empty: bool) -> Completion | None:
         """One attempt; None for an empty reply that is to be asked for once more."""
         engine = self._engine
+        under_way = engine.in_flight.get(call.id)
+        if under_way is not None:  # of one that asked for it and was cancelled
+            return await asyncio.shield(under_way)
         at_most = engine.budget.amount(call.request.role, call.bound)
         began = monotonic()
         await engine.slots.take()
@@ -206,7 +237,8 @@ class LimitedLLM:
         try:
             if self._refusal is not None:
                 raise self._refusal
-            await engine.rates.wait(call.bound.tokens)
+            await engine.pause_is_over()
+            charged = await engine.rates.wait(call.bound.tokens)
             await engine.budget.paid.set_aside(at_most)
         except BaseException:
             engine.slots.give_back()
@@ -215,10 +247,11 @@ class LimitedLLM:
         engine.profile.add("pace", monotonic() - placed)
         # A task of its own: whoever waits for it may be cancelled, for another call's error or by the user, but what
         # is sent is paid for.
-        attempt = asyncio.create_task(self._send(call, at_most, first_use=first_use, may_be_empty=may_be_empty))
-        engine.in_flight.add(attempt)
-        attempt.add_done_callback(engine.in_flight.discard)
-        attempt.add_done_callback(_look_at_error)
+        attempt = asyncio.create_task(
+            self._send(call, at_most, charged, first_use=first_use, may_be_empty=may_be_empty)
+        )
+        engine.in_flight[call.id] = attempt
+        attempt.add_done_callback(lambda done: engine.landed(call.id, done))
         try:
             return await asyncio.shield(attempt)
         except asyncio.CancelledError:
@@ -226,7 +259,9 @@ class LimitedLLM:
                 attempt.cancel()
             raise
 
-    async def _send(self, call: Call, at_most: Amount, *, first_use: bool, may_be_empty: bool) -> Completion | None:
+    async def _send(
+        self, call: Call, at_most: Amount, charged: int, *, first_use: bool, may_be_empty: bool
+    ) -> Completion | None:
         """Record an attempt, send it and record its end. Gives back the slot, and what was set aside for it."""
         engine, role = self._engine, call.request.role
         began = monotonic()
@@ -237,6 +272,10 @@ class LimitedLLM:
                 number = await engine.ledger.begin(call.id, role, bound=call.bound)
                 recorded = monotonic()
                 completion = await self._inner.complete(call.request)
+            except RateLimited as error:
+                if error.retry_after is not None:
+                    engine.pause(min(error.retry_after, engine.retry.longest_asked))
+                raise
             finally:
                 engine.slots.give_back()
             answered = monotonic()
@@ -244,16 +283,15 @@ class LimitedLLM:
         except ModelError as error:
             if not error.may_be_charged:
                 spent = Amount(calls=1)
-            if isinstance(error, RateLimited):
-                engine.slots.told_to_slow_down()
+            engine.slots.failed(asked_too_much=isinstance(error, (RateLimited, TimedOut)))
             if ends_all(error):
                 self._refusal = error
             await engine.ledger.fail(number, str(error), counter=error.counter, lost=error.may_be_charged)
             raise
         finally:
             engine.budget.paid.settle(at_most, spent)
-        engine.slots.answered(role, answered - recorded)
-        engine.rates.answered(at_most=call.bound.tokens, used=completion.usage.tokens)
+        engine.slots.answered(role, answered - recorded, completion.usage.tokens_out)
+        engine.rates.answered(at_most=call.bound.tokens, charged=charged, used=completion.usage.tokens)
         self._note_inexact(call, completion)
         completion = _clean(completion)
         if not may_be_empty and _is_empty(completion):
@@ -294,12 +332,6 @@ class LimitedLLM:
 def ends_all(error: ModelError) -> bool:
     """Whether no other call to the model can succeed either: its key, name or account is refused."""
     return isinstance(error, (KeyRefused, ModelNotFound)) or type(error) is PermanentError
-
-
-def _look_at_error(attempt: asyncio.Task[Completion | None]) -> None:
-    """Mark the error of an attempt as seen: whoever waited for it may be gone."""
-    if not attempt.cancelled():
-        attempt.exception()
 
 
 def _is_empty(completion: Completion) -> bool:

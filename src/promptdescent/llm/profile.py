@@ -67,6 +67,11 @@ class Profile:
         return self._ended - self._began
 
     @property
+    def busy_seconds(self) -> float:
+        """How long at least one slot was taken."""
+        return sum(full + some for _, _, full, some, _ in self.occupied.values())
+
+    @property
     def efficiency(self) -> float:
         """Share of the slots' time in which a call was with the model; 0 if there was no call."""
         there = sum(sums[1] for sums in self.occupied.values())

@@ -18,23 +18,32 @@ class RateLimits:
         self._requests = _limiter(requests)
         self._tokens = _limiter(tokens)
         self._at_most = self._used = 0
+        self._owed = 0
+        """Tokens that calls had more than they were taken to have, less those that they had fewer."""
 
-    def answered(self, *, at_most: int, used: int) -> None:
-        """A call that could have had so many tokens had so many."""
+    def answered(self, *, at_most: int, charged: int, used: int) -> None:
+        """A call that could have had so many tokens, and was charged for some, had so many."""
         self._at_most += at_most
         self._used += used
+        self._owed += used - charged
 
-    async def wait(self, at_most: int) -> None:
-        """Return when a call may be sent that has at most so many tokens. It is taken to have the share of them that
-        calls had so far.
+    async def wait(self, at_most: int) -> int:
+        """Return when a call may be sent that has at most so many tokens, with the tokens that it was charged for: the
+        share of them that calls had so far, and what earlier ones owe.
         """
         if self._requests is not None:
             await self._requests.acquire()
-        tokens = -(-at_most * self._used // self._at_most) if self._at_most else at_most
-        while self._tokens is not None and tokens > 0:
-            share = min(tokens, self._tokens.max_rate)
+        if self._tokens is None:
+            return 0
+        expected = -(-at_most * self._used // self._at_most) if self._at_most else at_most
+        tokens = max(0, expected + self._owed)
+        self._owed -= tokens - expected
+        left = tokens
+        while left > 0:
+            share = min(left, self._tokens.max_rate)
             await self._tokens.acquire(share)
-            tokens -= int(share)
+            left -= int(share)
+        return expected
 
 
 def _limiter(per_minute: int | None) -> AsyncLimiter | None:

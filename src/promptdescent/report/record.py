@@ -32,7 +32,7 @@ from promptdescent.report.judging import judge_record
 from promptdescent.report.verdict import reuse_sentence, sentence
 from promptdescent.store.ledger import failure_counts, totals_of
 from promptdescent.store.store import Event, RunRow, Store
-from promptdescent.store.working_time import seconds_at_work
+from promptdescent.store.working_time import last_sent, seconds_at_work
 from promptdescent.text import word_count, word_edit_distance
 
 Record: TypeAlias = dict[str, Any]
@@ -73,7 +73,7 @@ def run_record(store: Store, run: str) -> Record:
     cost = money(priced_models(manifest, changed_settings(events)), totals, at=row.created_at)
     earlier_runs = _earlier_use(store, row)
     return {
-        **_head(row, events),
+        **_head(row, events, seconds=seconds_at_work(events, last_sent(store, row.id))),
         "models": _models(manifest),
         "task": {
             "fingerprint": manifest.task_fingerprint,
@@ -143,7 +143,7 @@ def as_text(record: Record) -> str:
 # --- sections --------------------------------------------------------------------------------------------------------
 
 
-def _head(row: RunRow, events: Sequence[Event]) -> Record:
+def _head(row: RunRow, events: Sequence[Event], *, seconds: float) -> Record:
     """What the run is, and how it stands. The caps are those in force, which a resumption may have raised."""
     manifest = row.manifest
     settings = {**manifest.spec, **changed_settings(events)}
@@ -161,7 +161,7 @@ def _head(row: RunRow, events: Sequence[Event]) -> Record:
         "similarity": manifest.similarity,
         "cache": manifest.cache,
         "caps": {name: settings.get(setting) for name, setting in CAPS.items()},
-        "seconds": seconds_at_work(events),
+        "seconds": seconds,
         "notes": [json.loads(event.payload)["text"] for event in _of(events, "note")],
     }
 

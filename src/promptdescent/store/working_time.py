@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from promptdescent.store.store import Event
+from promptdescent.store.schema import tables
+from promptdescent.store.store import Event, Store
 
 
-def seconds_at_work(events: Sequence[Event]) -> float:
-    """The time from each start or resumption to its end, or to the last event before a kill. ``events`` are all of the
-    run's, in order.
+def last_sent(store: Store, run_id: str) -> Callable[[float], float]:
+    """When a run sent its last attempt before a moment; 0 if it had sent none. Unix times, seconds."""
+    from sqlalchemy import func, select
+
+    attempts = tables().attempts
+
+    def before(moment: float) -> float:
+        query = select(func.max(attempts.c.at)).where(attempts.c.run_id == run_id, attempts.c.at < moment)
+        return store.database.read(query)[0][0] or 0.0
+
+    return before
+
+
+def seconds_at_work(events: Sequence[Event], sent_before: Callable[[float], float]) -> float:
+    """The time from each start or resumption to its end, or to the last thing that a process which was killed put on
+    record. ``events`` are all of the run's, in order; ``sent_before`` tells its attempts, as :func:`last_sent` does.
 
     Summed from one event to the next, and never less than nothing: where the clock was put back between two of them,
     the time between is not known and not counted.
@@ -20,8 +34,9 @@ def seconds_at_work(events: Sequence[Event]) -> float:
         state = json.loads(event.payload)["state"] if event.kind == "status" else None
         # Either opens a resumption: since the last event of a process that was killed nobody worked.
         resumed = state == "running" or event.kind == "caps"
-        if at_work and not resumed:
-            total += max(0.0, event.at - last)
+        if at_work:
+            end = sent_before(event.at) if resumed else event.at
+            total += max(0.0, end - last)
         if state is not None or resumed:
             at_work = state == "running"
         last = event.at
