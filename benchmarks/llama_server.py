@@ -26,7 +26,7 @@ def embedded_file() -> Path:
     return next(Path(found.origin).parent.rglob("*.gguf"))
 
 
-def serve(*, port: int, slots: int, context: int) -> None:
+def serve(*, port: int, slots: int, context: int, threads: int) -> None:
     """Print the address and serve for ever; 0 = any free port."""
     params = xllamacpp.CommonParams()
     params.model.path = str(embedded_file())
@@ -35,7 +35,7 @@ def serve(*, port: int, slots: int, context: int) -> None:
     params.port = port
     params.n_parallel = slots
     params.n_ctx = context * slots
-    params.cpuparams.n_threads = os.cpu_count() or 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.verbosity = -1
     params.ui = False
     server = xllamacpp.Server(params)
@@ -49,8 +49,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--slots", type=int, default=2, help="requests computed at once")
     parser.add_argument("--context", type=int, default=2048, help="tokens of prompt and reply together")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    serve(port=given.port, slots=given.slots, context=given.context)
+    serve(port=given.port, slots=given.slots, context=given.context, threads=given.threads)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not INSTALLED, reason="the embedded model is not
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where the server listens; it is ended by its process."""
-    command = [sys.executable, str(SERVER), "--context", "1024"]
+    command = [sys.executable, str(SERVER), "--context", "1024", "--threads", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None

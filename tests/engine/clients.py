@@ -28,7 +28,7 @@ FIRST_WAIT = 0.01
 LONGEST_WAIT = 0.05
 """Seconds between attempts, in place of the program's half a second and more."""
 
-_HEAVY = ("aiohttp", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "pydantic", "stamina", "rich")
+_HEAVY = ("aiohttp", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "pydantic", "rich")
 
 
 @dataclass(frozen=True, kw_only=True)
