@@ -28,6 +28,7 @@ from scripted import MemoryBooks, ScriptedLLM, engine, user, wrapped
 
 pytestmark = pytest.mark.anyio
 
+
 def request(text: str = "q", *, n: int = 1, temperature: float = 0.0, index: int = 0) -> Request:
     return Request(
         role="task",
