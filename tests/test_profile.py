@@ -63,7 +63,7 @@ async def test_the_text_says_it_in_figures() -> None:
     text = profile_text(await profiled(40, slots=4, seconds=0.02))
     assert re.search(r"^Profile: 40 calls in \d\.\d\d s, \d+ a second\.$", text, re.MULTILINE)
     assert re.search(r"efficiency (0\.[5-9]\d|1\.00)", text)
-    assert re.search(r"\d+\.\d\d s of CPU per 1,000 calls; at most \d+ MB of memory", text)
+    assert re.search(r"\d+\.\d\d s of CPU per 1,000 calls; at most [\d,]+ MB of memory", text)
     assert re.search(r"^    search +\d\.\d\d +\d+% +\d+% +\d+% +\d+%$", text, re.MULTILINE)
     assert re.search(r" [2-9]\d\.\d ms with the model$", text, re.MULTILINE)
 
