@@ -10,12 +10,13 @@ from typing import Any
 
 from promptdescent.config import Cache, RunSpec, flag
 from promptdescent.errors import ConfigError, DataError
-from promptdescent.input_files import read_mixture, read_prompt, read_text
+from promptdescent.input_files import read_mixture, read_prompt, read_text, read_turn
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, is_remote, open_model
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.limits import Engine, LimitedLLM
+from promptdescent.llm.ray_actors import RayLocalLLM
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.registry import part_named, recipe_from_data
 from promptdescent.parts.search.stopping import Patience, TargetScore
@@ -166,6 +167,7 @@ def _task(spec: RunSpec, splits: Splits, prompt: str, metric: Metric | Judge | s
         splits,
         prompt=prompt,
         placement=spec.placement,
+        second_round=read_turn(spec.second_round, flag="--second-round"),
         metric=metric,
         read=spec.read,
         length_cost=spec.length_cost,
@@ -245,7 +247,8 @@ class Models:
         """
         if self.concurrency is None:
             return AdaptiveSlots(on_change=on_change)
-        return FixedSlots(self.concurrency, on_change=on_change)
+        engines = self.task.engines if isinstance(self.task, RayLocalLLM) else 0
+        return FixedSlots(max(self.concurrency, engines), on_change=on_change)
 
     def check_same(self, manifest: RunManifest) -> None:
         """Raise :class:`ConfigError` if a model is not the one that the run began with."""
@@ -296,6 +299,8 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
             timeout=spec.timeout,
             rows=rows,
             labels=task.labels,
+            ray=spec.cluster,
+            engines=spec.concurrency,
         )
 
     task_model = given.task_model or named("task")
@@ -357,8 +362,12 @@ def _is_remote(spec: RunSpec, given: Given) -> bool:
 
 
 def _lasting(spec: RunSpec, task: Task) -> dict[str, Any]:
-    """The spec as data; of a judge all that decides its grades, the rubric as text, whose file may change or go."""
+    """The spec as data; of a judge all that decides its grades. Rubric and second round are kept as text, since their
+    files may change or go.
+    """
     data = spec.as_data()
+    if task.second_round:
+        data["second_round"] = task.second_round
     if isinstance(task.metric, Judge):
         data |= {
             "judge_rubric": task.metric.rubric,
@@ -397,6 +406,7 @@ def manifest_of(spec: RunSpec, recipe: Recipe, task: Task, models: Models, steps
         cache=spec.cache,
         spec=_lasting(spec, task),
         judge_rubric_file=_file(spec.judge_rubric) if models.judge else "",
+        second_round_file=_file(spec.second_round),
         metric_source=metric_source(task),
         context_tokens=models.context_tokens,
     )

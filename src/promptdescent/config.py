@@ -2,7 +2,7 @@
 
 A task file is YAML whose keys are the fields of :class:`RunSpec`; a flag is a field with dashes for underscores.
 Where both are given the flag wins. A path in a task file is relative to the file; so is the file of a ``prompt:
-"@FILE"``, ``judge_rubric: "@FILE"`` or ``recipe: "@FILE"``.
+"@FILE"``, and of ``second_round``, ``judge_rubric`` and ``recipe`` given so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from promptdescent.cluster import check_address
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.input_files import read_yaml
 from promptdescent.records import ModelSettings, Placement, Role, ScoredRows
@@ -22,7 +23,7 @@ Cache = Literal["store", "run", "off"]
 Style = Literal["chat", "few-shot"]
 
 PATHS = ("data", "train", "dev", "test")
-TEXTS = ("prompt", "judge_rubric", "recipe")
+TEXTS = ("prompt", "second_round", "judge_rubric", "recipe")
 """Fields that hold a text or ``@FILE``."""
 TASK_FILE_SUFFIXES = (".yaml", ".yml")
 RAISABLE = ("max_calls", "max_total_tokens", "max_money", "max_minutes")
@@ -30,7 +31,7 @@ RAISABLE = ("max_calls", "max_total_tokens", "max_money", "max_minutes")
 CHANGEABLE = (
     *RAISABLE,
     *("task_price", "optimizer_price", "judge_price"),
-    *("concurrency", "requests_per_minute", "tokens_per_minute", "attempts", "timeout", "failure_limit"),
+    *("concurrency", "requests_per_minute", "tokens_per_minute", "attempts", "timeout", "failure_limit", "ray"),
 )
 """Settings that decide what a run may cost and how fast it goes, not what it finds: a resumed run may change them."""
 BY_RERUN = ("later_seeds",)
@@ -71,6 +72,10 @@ class RunSpec:
     prompt: str | None = None
     """The starting prompt, or ``@FILE``."""
     placement: Placement | None = None
+    second_round: str = ""
+    """What the task model is asked after its reply, as a further turn of the user, or ``@FILE``: the reply to that is
+    what is scored. Empty for one round.
+    """
     metric: str | None = None
     """``exact``, ``choice``, ``number``, ``f1``, ``list``, ``regex:PATTERN``, ``json:FIELD``, ``rouge-l``, ``judge`` or
     ``module:function``.
@@ -157,6 +162,8 @@ class RunSpec:
     failure_limit: tuple[str, ...] = ()
     """``COUNTER=SHARE``: ends the run when so large a share of a role's latest calls or replies failed that way."""
     cache: Cache = "store"
+    ray: str | None = None
+    """Ray cluster that serves a local task model: ``local``, ``auto`` or ``HOST:PORT``; ``off`` at resumption."""
 
     # set by `promptdescent evaluate`, see :meth:`scoring`
     evaluate_on: ScoredRows | None = None
@@ -185,6 +192,11 @@ class RunSpec:
     def judged(self) -> bool:
         """Whether answers are graded by a model."""
         return self.metric == "judge"
+
+    @property
+    def cluster(self) -> str | None:
+        """Address of the Ray cluster that serves a local task model; None if this process does."""
+        return None if self.ray == "off" else self.ray
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -366,6 +378,8 @@ def _check_choices(spec: RunSpec) -> None:
 
 def _check_addresses(spec: RunSpec) -> None:
     """Addresses are kept in the store, so they may hold no secret."""
+    if spec.cluster is not None:
+        check_address(spec.cluster)
     for name in ("base_url", "task_base_url", "optimizer_base_url", "judge_base_url"):
         address = getattr(spec, name)
         if address is None:

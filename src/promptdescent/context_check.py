@@ -32,6 +32,8 @@ class Longest:
     characters: int
     reply: int
     """The token limit of its reply."""
+    reply_before: int = 0
+    """The token limit of the reply that the request holds; it may be a short one."""
     what: str
     """What the request is of, in words, such as the row."""
     shorten: str
@@ -40,6 +42,13 @@ class Longest:
     def tokens(self, characters_per_token: int) -> int:
         """With the reply."""
         return -(-self.characters // characters_per_token) + self.reply
+
+    @property
+    def replies(self) -> str:
+        """How long its replies may be, in words."""
+        if self.reply_before:
+            return f"two replies of up to {self.reply:,} tokens each"
+        return f"a reply of up to {self.reply:,} tokens"
 
 
 def check_context(spec: RunSpec, task: Task, models: Mapping[Role, LLM]) -> tuple[str, ...]:
@@ -52,7 +61,8 @@ def check_context(spec: RunSpec, task: Task, models: Mapping[Role, LLM]) -> tupl
         context = models[longest.role].context_tokens if longest.role in models else None
         if context is None:
             continue
-        least, usual = longest.tokens(CHARACTERS_AT_MOST), longest.tokens(CHARACTERS_USUALLY)
+        least = longest.tokens(CHARACTERS_AT_MOST)
+        usual = longest.tokens(CHARACTERS_USUALLY) + longest.reply_before
         has = f"the context of the {longest.role} model has {context:,} tokens"
         if least > context:
             raise ConfigError(
@@ -62,19 +72,21 @@ def check_context(spec: RunSpec, task: Task, models: Mapping[Role, LLM]) -> tupl
             )
         if usual > context:
             notes.append(
-                f"{longest.what[0].upper()}{longest.what[1:]} may not fit: {has}, and it needs about {usual:,} with a "
-                f"reply of up to {longest.reply:,} tokens. {longest.shorten}"
+                f"{longest.what[0].upper()}{longest.what[1:]} may not fit: {has}, and it needs about {usual:,} with "
+                f"{longest.replies}. {longest.shorten}"
             )
     return tuple(notes)
 
 
 def _longest(spec: RunSpec, task: Task) -> Iterator[Longest]:
     row, split, place = max(_rows(spec, task), key=lambda found: _asked(task, found[0]))
+    second = " and the second round" if task.second_round else ""
     yield Longest(
         role="task",
-        characters=_asked(task, row),
+        characters=_asked(task, row) + len(task.second_round),
         reply=spec.task_max_tokens,
-        what=f"{split} row {place} (id {row.id}) with the starting prompt",
+        reply_before=spec.task_max_tokens if task.second_round else 0,
+        what=f"{split} row {place} (id {row.id}) with the starting prompt{second}",
         shorten="Shorten or leave out the row, shorten --prompt, lower --task-max-tokens or use a model with more "
         "context.",
     )
@@ -109,5 +121,5 @@ def _rows(spec: RunSpec, task: Task) -> Iterator[tuple[Example, str, int]]:
 
 
 def _asked(task: Task, row: Example) -> int:
-    """Characters of what the task model is sent for a row."""
+    """Characters of what the task model is sent for a row, at first."""
     return sum(len(message.text) for message in compose(task.start, row, task.placement))

@@ -25,6 +25,7 @@ def check_files(manifest: RunManifest, examples: Mapping[Split, Sequence[Example
     changes = [
         *_changed_rows(spec, examples, given),
         *_changed_prompt(spec, manifest),
+        *_changed_second_round(manifest),
         *_changed_rubric(manifest),
         *_changed_recipe(spec, manifest, given),
     ]
@@ -61,6 +62,14 @@ def _difference(split: Split, before: Sequence[Example], now: Sequence[Example])
 def _changed_prompt(spec: RunSpec, manifest: RunManifest) -> list[str]:
     text = _text_now(spec.prompt)
     return [] if text in (None, manifest.prompt) else [f"{spec.prompt}: the starting prompt is another one by now"]
+
+
+def _changed_second_round(manifest: RunManifest) -> list[str]:
+    name = f"@{manifest.second_round_file}" if manifest.second_round_file else None
+    text = _text_now(name)
+    return (
+        [] if text in (None, manifest.spec.get("second_round")) else [f"{name}: the second round is another one by now"]
+    )
 
 
 def _changed_rubric(manifest: RunManifest) -> list[str]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from promptdescent.assembly import Models, cache_mode
 from promptdescent.config import RunSpec
+from promptdescent.context_check import CHARACTERS_AT_MOST
 from promptdescent.errors import ConfigError
 from promptdescent.evaluator import Evaluator
-from promptdescent.llm.base import LLM, Draw, Totals
+from promptdescent.llm.base import LLM, Draw, Request, Totals
 from promptdescent.llm.budget import Budget, Caps, most_tokens
 from promptdescent.llm.cache import CachedLLM, CallsAtHand
 from promptdescent.llm.failures import Breaker, read_limits
@@ -102,7 +103,9 @@ class RunEngine:
             replies = run.record.replies(cache_mode(llm, manifest.cache))
             return CachedLLM(models.sender(llm, engine), replies=replies, engine=engine, at_hand=at_hand)
 
-        self._target = target = PromptTarget(wrapped(models.task), manifest.task_model, task.placement)
+        self._target = target = PromptTarget(
+            wrapped(models.task), manifest.task_model, task.placement, task.second_round
+        )
         scorer = _scorer(run, wrapped)
 
         def evaluator(*, length_cost: float, unaffordable_is_missing: bool) -> Evaluator:
@@ -152,11 +155,12 @@ class RunEngine:
         return sum((both.used for both in self.totals.values()), Usage())
 
     def dearest_verdict_call(self, best: Prompt) -> int:
-        """Tokens that one call of the verdict can have at most."""
-        draw = Draw(seed=0, step=0, slot="", index=0)
-        return max(
-            (most_tokens(self._target.request(best, row, draw=draw)).tokens for row in self._verdict_rows), default=0
-        )
+        """Tokens that one call of the verdict can have at most; in a second round, after a first reply of its full
+        length in ordinary text.
+        """
+        longest = "x" * (CHARACTERS_AT_MOST * self._target.settings.max_tokens)
+        calls = (call for row in self._verdict_rows for call in self._calls(best, row, reply=longest))
+        return max((most_tokens(call).tokens for call in calls), default=0)
 
     @property
     def share_tried_again(self) -> float:
@@ -179,8 +183,12 @@ class RunEngine:
         return math.ceil(tokens_at_start * to_send / max(1, sent))
 
     def _bytes_of(self, prompt: Prompt, rows: Sequence[Example]) -> int:
-        draw = Draw(seed=0, step=0, slot="", index=0)
-        return sum(most_tokens(self._target.request(prompt, row, draw=draw)).tokens_in for row in rows)
+        return sum(most_tokens(call).tokens_in for row in rows for call in self._calls(prompt, row, reply=""))
+
+    def _calls(self, prompt: Prompt, row: Example, *, reply: str) -> list[Request]:
+        """The calls that a row takes, if the first of two brings ``reply``."""
+        first = self._target.request(prompt, row, draw=Draw(seed=0, step=0, slot="", index=0))
+        return [first, self._target.second_request(first, reply)] if self._target.second_round else [first]
 
 
 def caps_of(spec: RunSpec) -> Caps:

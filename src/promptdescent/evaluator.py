@@ -110,7 +110,7 @@ class Evaluator:
             reply = await self._target(prompt, example, draw)
             if not reply.text.strip():
                 kind: OutcomeKind = "refused" if reply.finish == "refused" else "empty"
-                return Outcome(example=example.id, kind=kind, score=0.0 - cost)
+                return Outcome(example=example.id, kind=kind, score=0.0 - cost, earlier_reply=reply.earlier)
             score = await self._scorer(reply.text, example)
         except self._missing as error:
             return Outcome(example=example.id, kind="missing", score=None, error=str(error))
@@ -121,6 +121,7 @@ class Evaluator:
             score=(score.value if kind == "answered" else 0.0) - cost,
             answer=score.answer,
             reply=reply.text,
+            earlier_reply=reply.earlier,
             feedback=score.feedback,
             grades=score.grades,
         )

@@ -39,6 +39,18 @@ def read_text(given: str, *, flag: str) -> str:
         raise ConfigError(f"{flag} {given}: the file cannot be read: {error.strerror}") from error
 
 
+def read_turn(given: str, *, flag: str) -> str:
+    """A turn of a chat, as text or from ``@FILE``; empty for none. Raises :class:`ConfigError` for one of white space
+    alone, and for a file that holds no turn.
+    """
+    text = read_text(given, flag=flag).strip()
+    if given and not text:
+        raise ConfigError(f"{flag} {given}: there is no text in it; say what the model is to be asked, or leave it out")
+    if text.startswith("@"):  # kept as text on record, where it would be taken for the name of a file
+        raise ConfigError(f"{flag} {given}: the text may not begin with @")
+    return text
+
+
 def read_mixture(path: Path) -> dict[str, Any]:
     """The mixture of parts in a YAML file, alone or under the one key ``recipe`` as in a task file.
 

@@ -29,6 +29,7 @@ from promptdescent.records import (
     to_json,
 )
 from promptdescent.run_record import RunRecord
+from promptdescent.tasks.scoring import close_metric
 from promptdescent.verdict import compare, measure
 
 Result = TypeVar("Result")
@@ -141,6 +142,7 @@ class Run:
         finally:
             self.setup.profile.enter("done")
             self.narrator.used(engine.totals)
+            close_metric(self.task.metric)
         await self.record.finish()
         self.narrator.done()
         return result

@@ -375,6 +375,9 @@ class _Plan:
         question = sum(len(row.question) for row in rows) // len(rows)
         reply, metric = self._replies["task"], self._task.metric
         answered = Usage(calls=1, tokens_in=self._assumed.tokens(prompt + question), tokens_out=reply)
+        if self._task.second_round:
+            asked = self._assumed.tokens(prompt + question + len(self._task.second_round)) + reply
+            answered += Usage(calls=1, tokens_in=asked, tokens_out=reply)
         if not isinstance(metric, Judge):
             return {"task": answered}
         sent = len(metric.message("", rows[0]).text) - len(rows[0].question) + question

@@ -367,6 +367,10 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+"""Made once, since :func:`json.dumps` would make one for each of a million rows."""
+
+
 def fingerprint(value: object) -> str:
     """SHA-256, as 64 hexadecimal digits, of the canonical JSON of ``value``.
 
@@ -377,7 +381,7 @@ def fingerprint(value: object) -> str:
         ValueError: ``value`` cannot be written as JSON, or holds NaN or infinity.
     """
     try:
-        canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        canonical = _encode(value)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"no fingerprint ({error}): pass strings, finite numbers, booleans, None, lists and dicts"

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptdescent.experiments.grids import grid_named
+from promptdescent.experiments.plan import StudyPlan, tasks_from
 from promptdescent.records import Usage
 from promptdescent.report.study.record import CurvePoint, StudyCell, StudyRecord, StudyRun, TaskBudget, TokenClaim
 
@@ -49,6 +51,13 @@ def write_grid(folder: Path, **content: Any) -> Path:
     file = folder / "small.yaml"
     file.write_text(json.dumps({"recipes": ["gpo", mixture], **content}), encoding="utf-8")
     return file
+
+
+def plan_of(*tasks: Path, grid: Path, seeds: int = 2) -> StudyPlan:
+    """A study of these task files with equal tokens."""
+    return StudyPlan(
+        grid=grid_named(str(grid)), tasks=tasks_from([str(task) for task in tasks], {}), seeds=tuple(range(seeds))
+    )
 
 
 def canonical(file: Path) -> Any:

@@ -11,9 +11,11 @@ import pytest
 from study_samples import failed_run, made_up_run, study_of
 
 from promptdescent.report.study.analysis import analyse
-from promptdescent.report.study.figure import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, figure, ticks
+from promptdescent.report.study.figure import figure
 from promptdescent.report.study.record import StudyRecord
-from promptdescent.report.study.tables import Table, as_csv, as_markdown, as_plain, headline, p_text, tables
+from promptdescent.report.study.tables import as_csv, as_markdown, headline, tables
+from promptdescent.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ticks
+from promptdescent.report.tables import Table, as_plain, p_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -90,7 +92,7 @@ def test_no_difference_is_no_minus_nought() -> None:
 def test_markdown_keeps_every_column_in_its_place(study: StudyRecord) -> None:
     text = as_markdown(study, tables(study, analyse(study)), figure="study.svg")
     assert "![Score of the best prompt so far against tokens](study.svg)" in text
-    assert "low <&> \\|" in text
+    assert r"low \<\&> \|" in text
     for block in text.split("\n\n"):
         columns = {line.replace("\\|", "").count("|") for line in block.splitlines() if line.startswith("|")}
         assert len(columns) < 2, block

@@ -48,9 +48,13 @@ def test_forms_of_one_list(text: str) -> None:
         ("The sorted words are: pear fig plum", ["pear", "fig", "plum"]),
         ("pear, fig, plum", ["pear", "fig", "plum"]),
         ("1. pear\n2. fig", ["pear", "fig"]),
+        ("Sorted words:\npear, fig,\n\nThey are sorted now.", ["pear", "fig"]),
+        ("Sorted words: pear, fig\n\nThese are sorted, as was asked.", ["pear", "fig"]),
+        ("1. First I look at the words.\n2. pear", None),
+        ("A pear, which stands before all the others, and a fig", None),
     ],
 )
-def test_words_with_spaces_between_them(text: str, items: list[str]) -> None:
+def test_words_with_spaces_between_them(text: str, items: list[str] | None) -> None:
     assert read_items(text, words=True) == items
 
 

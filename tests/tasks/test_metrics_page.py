@@ -10,6 +10,7 @@ import pytest
 from promptdescent.cli.flags import FLAGS
 from promptdescent.records import Example
 from promptdescent.tasks.metrics import METRICS, choose_metric
+from promptdescent.tasks.scoring import close_metric
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 LABELS = ["complaint", "praise", "question"]
@@ -21,7 +22,10 @@ EXAMPLES = re.findall(r"^\| `([^|]+)` \| `([^|]*)` \| (?:`([^|]*)`)? ?\| ([\d.]+
 def test_example(name: str, reply: str, target: str, score: str) -> None:
     reply, target = (text.replace("\\n", "\n") for text in (reply, target))
     metric = choose_metric(name, LABELS if name == "choice" else [target], read=None)
-    found = metric.score(reply, Example(id="1", inputs=(("text", "?"),), target=target))
+    try:
+        found = metric.score(reply, Example(id="1", inputs=(("text", "?"),), target=target))
+    finally:
+        close_metric(metric)
     assert found.value == pytest.approx(float(score), abs=0.0005)
 
 

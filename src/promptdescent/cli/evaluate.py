@@ -84,7 +84,7 @@ def evaluate(
 
 def _spec(prompt: str, data: str | None, flags: Settings, *, store: str) -> tuple[RunSpec, str | None]:
     """Task file and flags as one, and the text of the prompt if it is a recorded one. That stands where it stood in its
-    run, unless a flag says otherwise.
+    run, and is asked in as many rounds, unless a flag says otherwise.
     """
     settings: dict[str, Any] = {"prompt": prompt, **flags}
     text = None
@@ -92,7 +92,8 @@ def _spec(prompt: str, data: str | None, flags: Settings, *, store: str) -> tupl
         with opened_store(store, must_exist=True) as opened:
             record = run_record(opened, recorded[1])
         text = record[recorded[2]]["prompt"]
-        settings = {"placement": record["task"]["placement"], **settings, "prompt": None}
+        as_there = {key: record["task"][key] for key in ("placement", "second_round") if key in record["task"]}
+        settings = {**as_there, **settings, "prompt": None}
     if data is not None and Path(data).suffix.lower() in TASK_FILE_SUFFIXES:
         return load_task_file(Path(data)).with_settings(settings), text
     return RunSpec().with_settings({**({} if data is None else {"data": data}), **settings}), text

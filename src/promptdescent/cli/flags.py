@@ -46,10 +46,16 @@ FLAGS = {
         "placeholders.",
         default="template if the prompt names a column, else after",
     ),
+    "second_round": Flag(
+        panel=TASK,
+        help="What the task model is asked after its reply, such as for the bare answer; the reply to that is scored.",
+        metavar="TEXT|@FILE",
+        default="one round",
+    ),
     "metric": Flag(
         panel=TASK,
-        help="exact, choice, number, f1, list, regex:PATTERN, json:FIELD, rouge-l, judge or module:function; "
-        "docs/metrics.md describes them.",
+        help="exact, choice, boolean, number, math, brackets, f1, list, regex:PATTERN, json:FIELD, rouge-l, "
+        "reference:KIND, judge or module:function; docs/metrics.md describes them.",
         metavar="NAME",
         default="from the right answers",
     ),
@@ -147,6 +153,13 @@ FLAGS = {
     ),
     "cache": Flag(
         panel=RUN, help="Replies that may be reused: of all runs in the store, of this run when resumed, none."
+    ),
+    "ray": Flag(
+        panel=PACE,
+        help="Ray cluster that computes a local task model: local for one of this machine, auto for the one that it is "
+        "part of, or HOST:PORT.",
+        metavar="ADDRESS",
+        default="this process alone",
     ),
 }
 

@@ -10,6 +10,7 @@ import typer
 
 from promptdescent import __version__, runner
 from promptdescent.cli import output
+from promptdescent.cli.bench import bench
 from promptdescent.cli.evaluate import evaluate
 from promptdescent.cli.export import export
 from promptdescent.cli.flags import (
@@ -27,6 +28,7 @@ from promptdescent.cli.flags import (
     takes_settings,
 )
 from promptdescent.cli.output import ExitCode
+from promptdescent.cli.race import install_peers, race
 from promptdescent.cli.recipe_text import all_recipes, difference, one_recipe, recipe_called
 from promptdescent.cli.rerun import rerun
 from promptdescent.cli.running import Place, agreed, carry_out, foretell, opened_store
@@ -172,6 +174,9 @@ def recipes(
         output.result(one_recipe(*wanted, as_json=as_json) if wanted else all_recipes(as_json=as_json))
 
 
+app.command()(bench)
+app.command()(race)
+app.command("install-peers")(install_peers)
 app.command()(evaluate)
 app.command()(export)
 app.command()(rerun)

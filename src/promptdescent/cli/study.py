@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,22 +15,47 @@ from promptdescent.cli import output
 from promptdescent.cli.flags import FLAGS, RUN, SEARCH, Settings, given, takes_settings
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
+from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError, RunFailed
+from promptdescent.experiments.executor import Executor, Processes
 from promptdescent.experiments.grids import GRIDS, grid_named
 from promptdescent.experiments.plan import StudyPlan, tasks_from
+from promptdescent.experiments.ray_executor import RayExecutor
 from promptdescent.experiments.study import run_study
 from promptdescent.report.study.analysis import analyse
 from promptdescent.report.study.files import FIGURE, RECORD, ROWS, TABLES
 from promptdescent.report.study.record import Equal, StudyRecord, StudyRun
-from promptdescent.report.study.tables import Table, as_plain, headline, tables
-from promptdescent.report.text import duration, printable
+from promptdescent.report.study.tables import headline, tables
+from promptdescent.report.text import duration
 
 OF_A_TASK_FILE = ("data", "train", "dev", "test", "split_column", "input", "target", "prompt", "judge_rubric")
-OF_THE_STUDY = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps")
+OF_THE_STUDY = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps", "ray")
 SHARED = [name for name in FLAGS if name not in (*OF_A_TASK_FILE, *OF_THE_STUDY)]
 """Flags of a run that every run of a study gets."""
 
 SECONDS_BETWEEN_LINES = 5.0
+
+RayFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Spread the runs over a Ray cluster: local for one of this machine, auto for the one that it is part of, "
+        "or HOST:PORT.",
+        show_default="processes of this machine",
+        rich_help_panel=RUN,
+    ),
+]
+RunsInFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--runs-in",
+        metavar="URL",
+        help="PostgreSQL store of all runs, postgresql://USER@HOST/DATABASE.",
+        show_default="stores below FOLDER",
+        rich_help_panel=RUN,
+    ),
+]
 
 
 @takes_settings(SHARED)
@@ -69,6 +93,8 @@ def study(
             rich_help_panel=RUN,
         ),
     ] = None,
+    ray: RayFlag = None,
+    runs_in: RunsInFlag = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
     ] = False,
@@ -82,7 +108,10 @@ def study(
     count = workers or ((os.cpu_count() or 1) if plan.simulated else 1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        record = run_study(plan, folder, workers=count, observer=Lines(quiet=quiet))
+        with executor_for(ray, workers=workers if ray else count) as executor:
+            record = run_study(
+                plan, folder, workers=count, observer=Lines(quiet=quiet), runs_in=runs_in, executor=executor
+            )
     except KeyboardInterrupt:
         output.error("interrupted; the same command goes on")
         raise SystemExit(ExitCode.INTERRUPTED) from None
@@ -95,15 +124,14 @@ def study(
     raise SystemExit(ExitCode.FAILED if record.failed else ExitCode.DONE)
 
 
+def executor_for(ray: str | None, *, workers: int | None) -> Executor:
+    """What carries the runs out: processes of this machine, one by default, or a Ray cluster."""
+    return Processes(workers or 1) if ray is None else RayExecutor(ray, workers=workers)
+
+
 def show(record: StudyRecord) -> None:
-    """Print a study: tables as rich draws them in a terminal, plain ones elsewhere."""
-    made = tables(record, analyse(record))
-    output.result(printable(headline(record)) + "\n")
-    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        for table in made:
-            _draw(table)
-    else:
-        output.result(printable("\n\n".join(as_plain(table) for table in made)))
+    """Print a study."""
+    show_tables(headline(record), tables(record, analyse(record)))
 
 
 class Lines:
@@ -162,19 +190,3 @@ def _agree(plan: StudyPlan, *, yes: bool) -> None:
             f"this study would make up to {total.calls} calls outside this machine and has no cap: "
             "set --max-total-tokens for each run, or agree with --yes"
         )
-
-
-def _draw(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as Drawn
-    from rich.text import Text
-
-    console = Console()
-    drawn = Drawn(title=table.title, title_justify="left")
-    for place, name in enumerate(table.header):
-        drawn.add_column(Text(printable(name)), justify="right" if place else "left")
-    for row in table.rows:
-        drawn.add_row(*(Text(printable(cell)) for cell in row))
-    console.print(drawn)
-    for note in table.notes:
-        console.print(printable(note), markup=False, highlight=False)

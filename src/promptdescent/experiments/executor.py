@@ -1,4 +1,6 @@
-"""Worker processes that share the runs of a study. Where runs are carried out is all that an executor decides."""
+"""Executors, which carry out the runs of a study: where they do so is all that they decide. Worker processes here, and
+a Ray cluster in :mod:`promptdescent.experiments.ray_executor`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Thread
+from typing import Protocol
 
 from promptdescent.experiments.worker import Job
 from promptdescent.records import from_json
@@ -16,6 +19,19 @@ from promptdescent.report.study.record import StudyRun
 
 LAST_WORDS = 20.0
 """Seconds that a worker has to record that its run was interrupted."""
+
+
+class Executor(Protocol):
+    """Carries out the runs of a study. A context manager: at its end, none of them is at work any more."""
+
+    def __enter__(self) -> Executor: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def results(self, jobs: Sequence[Job]) -> Iterator[StudyRun]:
+        """The results of all jobs, in the order in which they end. A job whose worker died for good is an interrupted
+        run. Raises :class:`~promptdescent.errors.InputError` before the first of them begins if none could be done.
+        """
 
 
 class Worker:

@@ -23,6 +23,7 @@ from promptdescent.parts.direction.momentum import (
 from promptdescent.parts.method.refinement import Edit, Generate, Refinement
 from promptdescent.parts.method.step_size import Constant, Cosine, Linear, StepSize, Unbounded, Warmup
 from promptdescent.parts.recipe import Recipe
+from promptdescent.recipes import RECIPES
 from promptdescent.report.study.record import TokenClaim
 
 CHAIN_OF_THOUGHT = "Let's think step by step."
@@ -155,6 +156,28 @@ GRIDS: Mapping[str, Callable[[], Grid]] = {
     "step-size-refinement": step_size_refinement,
     "methods": methods,
 }
+
+
+ALL = "all"
+"""Names every recipe that is built in."""
+
+
+def grid_of(recipes: str) -> Grid:
+    """The grid of ``all`` recipes, of some with commas between their names, or the one that :func:`grid_named` knows.
+
+    The reference is gpo where it is among them, else the first. Raises :class:`ConfigError`.
+    """
+    if recipes in GRIDS or recipes.endswith((".yaml", ".yml")):
+        return grid_named(recipes)
+    names = list(RECIPES) if recipes == ALL else [name.strip() for name in recipes.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(f"--recipes names no recipe; give {ALL}, or names such as gpo,opro")
+    cells = [_named(name, label=name) for name in names]
+    return Grid(
+        name=ALL if recipes == ALL else "chosen",
+        cells=(*WITHOUT_SEARCH, *cells),
+        reference="gpo" if "gpo" in names else names[0],
+    )
 
 
 def load_grid(path: Path) -> Grid:

@@ -28,6 +28,7 @@ NOT_PART_OF_A_RUN = (
     "concurrency",
     "attempts",
     "cache",
+    "ray",
     "task_api_key_env",
     "optimizer_api_key_env",
     "judge_api_key_env",
@@ -41,6 +42,11 @@ class StudyTask:
 
     name: str
     spec: RunSpec
+
+    @property
+    def fixed_rows(self) -> bool:
+        """Whether every seed sees the same rows."""
+        return self.spec.train is not None or self.spec.split_column is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +81,16 @@ class StudyPlan:
         return recipe_for(replace(task.spec, recipe=_mixture(cell.recipe)), NO_EXTRAS)
 
     def spec(self, cell: Cell, task: StudyTask, *, seed: int, steps: int, cap: int | None) -> RunSpec:
-        """The run of a cell. It takes ``steps`` steps, whatever its recipe says, unless the cap ends it before."""
+        """The run of a cell. It takes ``steps`` steps, whatever its recipe says, unless the cap ends it before.
+
+        What needs no search is capped only where the user set the cap.
+        """
         if cell.recipe is None:
             placement = "after" if task.spec.placement == "template" else task.spec.placement
             if placement is None and self.loaded[task.name].placement == "template":
                 placement = "after"
-            return replace(task.spec, seed=seed, steps=0, prompt=cell.prompt, placement=placement)
+            capped = replace(task.spec, max_total_tokens=self.max_tokens)
+            return replace(capped, seed=seed, steps=0, prompt=cell.prompt, placement=placement)
         recipe = replace(cell.recipe, search=replace(cell.recipe.search, rounds=max(1, steps)))
         return replace(
             task.spec,
@@ -94,12 +104,16 @@ class StudyPlan:
     def check(self) -> None:
         """Raise the :class:`InputError` family for whatever would go wrong in every run, before the first call."""
         for task in self.tasks:
-            loaded = self.loaded[task.name]
-            open_models(task.spec, loaded, NO_EXTRAS)
+            open_models(task.spec, self.loaded[task.name], NO_EXTRAS)
+        self.check_recipes()
+
+    def check_recipes(self) -> None:
+        """Raise the :class:`InputError` family if a recipe does not fit a task. Opens no model."""
+        for task in self.tasks:
             for cell in self.grid.cells:
                 if cell.recipe is not None:
                     recipe = self.recipe(cell, task)
-                    recipe.check(loaded.brief, total_steps=self.same_steps[task.name])
+                    recipe.check(self.loaded[task.name].brief, total_steps=self.same_steps[task.name])
 
     @property
     def remote(self) -> bool:
@@ -195,7 +209,7 @@ def tasks_from(files: Sequence[str], flags: Mapping[str, Any]) -> tuple[StudyTas
         # Without paths that mean something else in another folder: a study may be resumed from anywhere.
         located = {name: str(Path(getattr(spec, name)).resolve()) for name in PATHS if getattr(spec, name) is not None}
         patience = 0 if spec.patience is None else spec.patience
-        shared = spec.with_settings({**located, "patience": patience, "max_total_tokens": None})
+        shared = spec.with_settings({**located, "patience": patience, "max_total_tokens": None, "ray": None})
         name = path.resolve().parent.name if path.stem == "task" else path.stem
         tasks.append(StudyTask(name=name, spec=shared))
     names = [task.name for task in tasks]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from promptdescent.llm.choose import SIMULATED
 from promptdescent.llm.simulated import SimulatedTask, simulated
+from promptdescent.prices import total_of
 from promptdescent.records import OptimizerState, Prompt, RunManifest, StepRecord, Verdict, from_json
-from promptdescent.report.study.record import CurvePoint, Status, StudyRun
+from promptdescent.report.cost import charge, priced_models
+from promptdescent.report.study.record import CurvePoint, Move, Status, StudyRun
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Event, RunRow, Store
 from promptdescent.store.working_time import last_sent, seconds_at_work
@@ -23,12 +26,16 @@ def study_run(store: Store, run: RunRow, named: StudyRun) -> StudyRun:
     events = store.events(run.id)
     quality = _TrueQuality(run.manifest)
     used = {role: totals.used for role, totals in totals_of(store, run.id).items() if totals.used.calls}
-    measured = replace(named, run=run.id, used=used, seconds=seconds_at_work(events, last_sent(store, run.id)))
+    seconds = seconds_at_work(events, last_sent(store, run.id))
+    models = priced_models(run.manifest)
+    money = total_of([charge(models[role], usage, at=run.created_at) for role, usage in used.items()])
+    measured = replace(named, run=run.id, used=used, seconds=seconds, money=money)
     verdict = next((from_json(Verdict, event.payload) for event in events if event.kind == "verdict"), None)
     if verdict is None:
         status: Status = "failed" if run.status.state == "failed" else "interrupted"
         return replace(measured, status=status, reason=run.status.reason or named.reason)
-    states = _states(events)
+    steps = [from_json(StepRecord, event.payload) for event in events if event.kind == "step"]
+    states = _states(events, steps)
     best = states[-1][1].best
     return replace(
         measured,
@@ -45,20 +52,23 @@ def study_run(store: Store, run: RunRow, named: StudyRun) -> StudyRun:
             CurvePoint(tokens=tokens, dev_score=state.best.score, quality=quality(state.best.prompt))
             for tokens, state in states
         ),
+        moves=tuple(move for step in steps if (move := _move(step)) is not None),
     )
 
 
-def _states(events: tuple[Event, ...]) -> list[tuple[int, OptimizerState]]:
+def _states(events: Sequence[Event], steps: Sequence[StepRecord]) -> list[tuple[int, OptimizerState]]:
     """Tokens used and the state, after the starting prompt was scored and after each step."""
-    found = []
-    for event in events:
-        if event.kind == "start":
-            payload = json.loads(event.payload)
-            found.append((payload["used"], from_json(OptimizerState, json.dumps(payload["state"]))))
-        elif event.kind == "step":
-            step = from_json(StepRecord, event.payload)
-            found.append((step.used.tokens, step.state))
-    return found
+    start = next(json.loads(event.payload) for event in events if event.kind == "start")
+    first = (start["used"], from_json(OptimizerState, json.dumps(start["state"])))
+    return [first, *((step.used.tokens, step.state) for step in steps)]
+
+
+def _move(step: StepRecord) -> Move | None:
+    """How far the step's proposals went; None if none has a parent."""
+    distances = [one.distance for one in step.candidates if one.distance is not None]
+    if not distances:
+        return None
+    return Move(step=step.step, budget=step.word_budget, distance=sum(distances) / len(distances))
 
 
 class _TrueQuality:

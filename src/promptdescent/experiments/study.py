@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from promptdescent.errors import ConfigError, RunFailed
-from promptdescent.experiments.executor import Processes
+from promptdescent.errors import ConfigError, PromptDescentError, RunFailed
+from promptdescent.experiments.executor import Executor, Processes
 from promptdescent.experiments.grids import Cell
 from promptdescent.experiments.plan import StudyPlan, StudyTask
 from promptdescent.experiments.worker import Job
@@ -70,12 +70,22 @@ class _Pace:
         return 1 + math.floor((budget - self.start - self.dearest) / self.step + 1e-9)
 
 
-def run_study(plan: StudyPlan, folder: Path, *, workers: int, observer: StudyObserver) -> StudyRecord:
+def run_study(
+    plan: StudyPlan,
+    folder: Path,
+    *,
+    workers: int,
+    observer: StudyObserver,
+    runs_in: str | None = None,
+    executor: Executor | None = None,
+) -> StudyRecord:
     """Carry a study out, or go on with it, and write its files; one that is finished is only read.
 
-    Runs that fail are part of the result. Raises the :class:`InputError` family before the first call;
-    :class:`RunFailed` if the reference fails in the pilot, since it sets the budget; ``KeyboardInterrupt`` with every
-    run recorded. The same call goes on from there.
+    ``runs_in``: address of a store for all runs, in place of stores in the folder. ``executor``: what carries them out,
+    entered by the caller, in place of ``workers`` processes.
+    Runs that fail are part of the result, and so is a task on which the reference fails in the pilot, since it sets the
+    budget. Raises the :class:`InputError` family before the first call; :class:`RunFailed` if the reference fails on
+    every task; ``KeyboardInterrupt`` with every run recorded. The same call goes on from there.
     """
     plan.check()
     with _held(folder):
@@ -87,8 +97,9 @@ def run_study(plan: StudyPlan, folder: Path, *, workers: int, observer: StudyObs
             )
         if known is not None and known.seeds == plan.seeds and not known.failed:
             return known
-        with Processes(workers) as pool:
-            study = _Study(plan, folder, pool, observer)
+        with ExitStack() as stack:
+            pool: Executor = executor or stack.enter_context(Processes(workers))
+            study = _Study(plan, runs_in or folder / "runs", pool, observer)
             budgets = study.budgets()
             record = study.record(budgets, study.runs(budgets))
         save(record, folder)
@@ -109,9 +120,10 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 class _Study:
-    def __init__(self, plan: StudyPlan, folder: Path, pool: Processes, observer: StudyObserver) -> None:
+    def __init__(self, plan: StudyPlan, runs_in: str | Path, pool: Executor, observer: StudyObserver) -> None:
+        """``runs_in``: a folder of stores, or the address of one store."""
         self._plan = plan
-        self._folder = folder
+        self._runs_in = runs_in
         self._pool = pool
         self._observer = observer
         self._searching = [cell for cell in plan.grid.cells if cell.recipe is not None]
@@ -139,7 +151,22 @@ class _Study:
             for cell in self._searching
         ]
         pilots = {(run.task, run.cell): run for run in self._results(jobs)}
-        return tuple(self._budget(task, pilots) for task in plan.tasks)
+        return self._planned(pilots)
+
+    def _planned(self, pilots: Mapping[tuple[str, str], StudyRun]) -> tuple[TaskBudget, ...]:
+        """The budgets that the pilots allow; raises what speaks against the first task if it is so of all."""
+        found: list[TaskBudget] = []
+        errors: list[PromptDescentError] = []
+        for task in self._plan.tasks:
+            try:
+                found.append(self._budget(task, pilots))
+            except PromptDescentError as error:
+                errors.append(error)
+                self._observer.on_message(f"{task.name} is left out: {error}")
+                found.append(TaskBudget(task=task.name, max_tokens=self._plan.max_tokens, steps={}, refused=str(error)))
+        if len(errors) == len(found):
+            raise errors[0]
+        return tuple(found)
 
     def _budget(self, task: StudyTask, pilots: Mapping[tuple[str, str], StudyRun]) -> TaskBudget:
         plan, reference = self._plan, pilots[task.name, self._plan.grid.reference]
@@ -197,21 +224,38 @@ class _Study:
             self._job(cell, task, seed, steps=budget.steps.get(cell.label, 0), cap=budget.max_tokens)
             for seed in plan.seeds
             for task, budget in zip(plan.tasks, budgets, strict=True)
+            if not budget.refused
             for cell in plan.grid.cells
         ]
+        found = {
+            (budget.task, seed, cell.label): StudyRun(
+                cell=cell.label, task=budget.task, seed=seed, status="failed", reason=budget.refused
+            )
+            for budget in budgets
+            if budget.refused
+            for seed in plan.seeds
+            for cell in plan.grid.cells
+        }
         for budget in budgets:
+            if budget.refused:
+                continue
             steps = ", ".join(f"{label} {number}" for label, number in budget.steps.items())
             cap = "" if budget.max_tokens is None else f"at most {budget.max_tokens:,} tokens per run; "
             self._observer.on_message(f"{budget.task}: {cap}steps at most: {steps}.")
-        found = {(run.task, run.seed, run.cell): run for run in self._results(jobs)}
+        found |= {(run.task, run.seed, run.cell): run for run in self._results(jobs)}
         return tuple(
             found[task.name, seed, cell.label] for task in plan.tasks for seed in plan.seeds for cell in plan.grid.cells
         )
 
     def _job(self, cell: Cell, task: StudyTask, seed: int, *, steps: int, cap: int | None) -> Job:
         spec = self._plan.spec(cell, task, seed=seed, steps=steps, cap=cap)
-        store = self._folder / "runs" / task.name / f"seed-{seed}"
-        return Job.of(cell.label, task.name, seed, store=store, spec=spec)
+        return Job.of(cell.label, task.name, seed, store=self._store(task, seed), spec=spec)
+
+    def _store(self, task: StudyTask, seed: int) -> str | Path:
+        """Where a run is kept: with those that see the same rows, since they share replies."""
+        if isinstance(self._runs_in, str):
+            return self._runs_in
+        return self._runs_in / task.name if task.fixed_rows else self._runs_in / task.name / f"seed-{seed}"
 
     def _results(self, jobs: Sequence[Job]) -> Iterator[StudyRun]:
         for done, run in enumerate(self._pool.results(jobs), start=1):

@@ -12,6 +12,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from promptdescent import runner
 from promptdescent.config import RunSpec
 from promptdescent.errors import PromptDescentError
-from promptdescent.experiments.plan import run_key
+from promptdescent.experiments.known_runs import known_runs
 from promptdescent.experiments.results import study_run
 from promptdescent.records import to_json
 from promptdescent.report.study.record import StudyRun
@@ -27,6 +28,13 @@ from promptdescent.store.store import RunRow, Store
 
 LONGEST_LINE = 1 << 26
 """Bytes; a result holds the prompt that was found and one point per step."""
+
+LET_GO_WITHIN = 60.0
+"""Seconds until a run is free whose worker was killed: a server keeps its lock until it sees that the connection is
+gone.
+"""
+_BETWEEN_LOOKS = 0.2
+"""Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +45,12 @@ class Job:
     task: str
     seed: int
     store: str
-    """Folder of the store that it belongs to."""
+    """Folder or address of the store that it belongs to."""
     spec: dict[str, Any]
     """RunSpec as data."""
 
     @classmethod
-    def of(cls, cell: str, task: str, seed: int, *, store: Path, spec: RunSpec) -> Job:
+    def of(cls, cell: str, task: str, seed: int, *, store: str | Path, spec: RunSpec) -> Job:
         """The job of a run."""
         return cls(cell=cell, task=task, seed=seed, store=str(store), spec=spec.as_data())
 
@@ -60,25 +68,27 @@ async def carry_out(job: Job) -> StudyRun:
     except PromptDescentError as error:
         return replace(empty, reason=str(error))
     try:
-        known = find_run(store, spec)
+        runs = known_runs(job.store)
         try:
+            known = runs.find(store, spec)
             if known is None:
                 await runner.start(spec, store=store, confirm=lambda _: True)
             elif known.status.state != "finished":
+                await _let_go(store, known)
                 await runner.resume(known.id, store=store)
         except PromptDescentError as error:
             empty = replace(empty, reason=str(error))
-        known = find_run(store, spec)
+        known = runs.find(store, spec)
         return empty if known is None else study_run(store, known, empty)
     finally:
         store.close()
 
 
-def find_run(store: Store, spec: RunSpec) -> RunRow | None:
-    """The newest run in the store that has the spec, as far as it decides the result."""
-    wanted = run_key(spec)
-    runs = reversed(store.runs())
-    return next((run for run in runs if run_key(RunSpec().with_settings(run.manifest.spec)) == wanted), None)
+async def _let_go(store: Store, run: RunRow) -> None:
+    """Wait until nobody holds the run any more, for so long as a worker that was killed may seem to."""
+    deadline = time.monotonic() + LET_GO_WITHIN
+    while store.database.held([run.id]) and time.monotonic() < deadline:
+        await asyncio.sleep(_BETWEEN_LOOKS)
 
 
 async def serve() -> None:

@@ -10,6 +10,7 @@ from promptdescent.llm.base import LLM
 from promptdescent.llm.endpoint import is_loopback
 from promptdescent.llm.local import LocalLLM
 from promptdescent.llm.openai_compatible import OpenAICompatible
+from promptdescent.llm.ray_actors import RayLocalLLM
 from promptdescent.llm.simulated import simulated
 from promptdescent.records import Example, Role
 
@@ -28,9 +29,12 @@ def open_model(
     timeout: float,
     rows: Sequence[Example],
     labels: Sequence[str],
+    ray: str | None = None,
+    engines: int | None = None,
 ) -> LLM:
     """The model ``name``; ``rows`` and ``labels`` are for simulated task models, which must know the right answers.
-    ``timeout``: seconds that one call of an endpoint may take.
+    ``timeout``: seconds that one call of an endpoint may take. ``ray``: address of a cluster that serves a local task
+    model, with at most so many ``engines``.
 
     Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used, and
     :class:`KeyRefused` for a key that is missing.
@@ -42,13 +46,14 @@ def open_model(
     if name.startswith(PYTHON):
         raise ConfigError(f"the {role} model {name} was handed in from Python; hand it to promptdescent.resume there")
     if name.startswith(LOCAL):
-        return LocalLLM(name.removeprefix(LOCAL))
+        model = name.removeprefix(LOCAL)
+        return LocalLLM(model) if ray is None or role != "task" else RayLocalLLM(model, address=ray, most=engines)
     if name.startswith(SIMULATED):
         return simulated(name.removeprefix(SIMULATED), role=role, rows=rows, labels=labels)
     key_flag = f"--{role}-api-key-env"
-    model = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=key_flag, timeout=timeout)
-    model.check_key()
-    return model
+    endpoint = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=key_flag, timeout=timeout)
+    endpoint.check_key()
+    return endpoint
 
 
 def is_remote(name: str, base_url: str | None) -> bool:

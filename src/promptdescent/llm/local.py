@@ -48,14 +48,17 @@ class LocalLLM:
     """The GGUF file at the path ``model``, or the embedded model ``smollm2``, on this machine's processors.
 
     ``engines`` is how many requests are computed at once; by default as many as there are processors for files up to
-    512 MiB, else one. Raises :class:`ConfigError` for a file that is missing or is no GGUF, and, with the command that
+    512 MiB, else one. ``threads`` is how many each engine has; by default one for such files, else all processors.
+    Raises :class:`ConfigError` for a file that is missing or is no GGUF, and, with the command that
     adds it, for a missing package.
     """
 
     refuses_temperature = False
     serves_n = False
 
-    def __init__(self, model: str, *, engines: int | None = None, context: int = CONTEXT) -> None:
+    def __init__(
+        self, model: str, *, engines: int | None = None, threads: int | None = None, context: int = CONTEXT
+    ) -> None:
         self.name = f"local:{model}"
         self._path = _embedded_file() if model == SMOLLM2 else Path(model).expanduser()
         _check_file(self._path)
@@ -63,7 +66,7 @@ class LocalLLM:
         processors = _processors()
         small = self._path.stat().st_size <= SMALL_FILE
         self._most_engines = engines or (min(processors, MOST_ENGINES) if small else 1)
-        self._threads = 1 if small else processors
+        self.threads = threads or (1 if small else processors)
         self._context = context
         self._identity: str | None = None
         # Weights in the format of the embedded model are read hardly faster in batches, so that little is lost.
@@ -89,17 +92,22 @@ class LocalLLM:
 
     async def prepare(self) -> None:
         """Read the file and load the first engine. Raises :class:`ConfigError` if llama.cpp cannot use it."""
+        await self.identify()
+        self._turns = asyncio.Semaphore(self._most_engines)  # belongs to the loop that runs now
+        await asyncio.to_thread(lambda: self._idle.put(self._take_engine()))
+
+    async def identify(self) -> str:
+        """The identity, for which the file is read but no engine loaded."""
         status = self._path.stat()
         digest = await asyncio.to_thread(_sha256, self._path, status.st_size, status.st_mtime_ns)
         settings = {
             "xllamacpp": importlib.metadata.version("xllamacpp"),
-            "threads": self._threads,
+            "threads": self.threads,
             "context": self._context,
             "stepwise": self._stepwise,
         }
-        self._turns = asyncio.Semaphore(self._most_engines)  # belongs to the loop that runs now
         self._identity = f"gguf:{digest} {json.dumps(settings, sort_keys=True)}"
-        await asyncio.to_thread(lambda: self._idle.put(self._take_engine()))
+        return self._identity
 
     async def complete(self, request: Request) -> Completion:
         """Compute one reply. Raises :class:`RequestRefused`, in particular for a prompt that exceeds the context."""
@@ -138,7 +146,7 @@ class LocalLLM:
             pass
         with self._loading:
             if self._loaded < self._most_engines:
-                engine = _load(self._path, threads=self._threads, context=self._context, stepwise=self._stepwise)
+                engine = _load(self._path, threads=self.threads, context=self._context, stepwise=self._stepwise)
                 self._loaded += 1
                 return engine
         return self._idle.get()  # a cancelled request still has it

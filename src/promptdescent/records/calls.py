@@ -39,6 +39,8 @@ class Reply:
     finish: Finish = "stop"
     thought_chars: int = 0
     """Characters of reasoning that were stripped from the text."""
+    earlier: str = ""
+    """The model's turn before this one, where a row is asked in two rounds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

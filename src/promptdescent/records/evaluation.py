@@ -24,6 +24,9 @@ class Outcome:
     answer: str | None = None
     """The answer as read from the reply."""
     reply: str = ""
+    """The one that is scored: with a second round, the reply to that."""
+    earlier_reply: str = ""
+    """The one before it; empty without a second round."""
     feedback: str = ""
     """What a metric had to say of the answer."""
     grades: tuple[float, ...] = ()

@@ -103,6 +103,8 @@ class RunManifest:
     """The run's settings as given, without secrets: enough to resume it."""
     judge_rubric_file: str = ""
     """Where the text of the rubric was read; empty unless it came from a file."""
+    second_round_file: str = ""
+    """Where the text of the second round was read; empty unless it came from a file."""
     metric_source: str = ""
     """Digest of the source of a metric that is the user's function; empty for others, and where it cannot be seen."""
     context_tokens: Mapping[Role, int] = field(default_factory=dict)

@@ -52,6 +52,7 @@ def _outcome(outcome: Outcome, row: Example) -> dict[str, Any]:
         "score": outcome.score,
         "answer": outcome.answer,
         "reply": outcome.reply,
+        **({"earlier_reply": outcome.earlier_reply} if outcome.earlier_reply else {}),
         "error": outcome.error,
     }
 
@@ -109,6 +110,8 @@ def _row(one: Mapping[str, Any], *, scored_too: bool) -> str:
     lines = [f"  {_short(one['question'])}"]
     if one["target"]:
         lines.append(f"    right answer: {_short(one['target'])}")
+    if one.get("earlier_reply"):
+        lines.append(f"    first reply: {_short(one['earlier_reply'])}")
     if one["answer"] is not None:
         lines.append(f"    answer: {_short(one['answer'])}")
     if one["answer"] is None or one["kind"] != "answered":

@@ -12,6 +12,9 @@ FORMAT = 1
 """Of the JSON object; a key that changes its meaning or goes raises it."""
 
 
+_OF_THE_TASK = ("metric", "objective", "labels", "length_cost", "second_round", "fingerprint")
+
+
 def prompt_text(record: Record) -> str:
     """The best prompt, exactly. Raises :class:`StoreError` while there is none."""
     return str(_best(record)["prompt"])
@@ -39,7 +42,7 @@ def export(record: Record) -> dict[str, Any]:
         },
         "verdict": record["verdict"],
         "evaluation": _without_rows(evaluation),
-        "task": {key: record["task"][key] for key in ("metric", "objective", "labels", "length_cost", "fingerprint")},
+        "task": {key: record["task"][key] for key in _OF_THE_TASK if key in record["task"]},
         "split_sizes": record["task"]["split_sizes"],
         "models": {role: _model(record["models"][role]) for role in record["usage"]},
         "recipe": None if evaluation else {"name": record["recipe"], "parts": record["recipe_data"]},

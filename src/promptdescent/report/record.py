@@ -82,6 +82,7 @@ def run_record(store: Store, run: str) -> Record:
             "metric": manifest.metric,
             "objective": manifest.objective,
             "placement": manifest.placement,
+            **_second_round(manifest),
             "split_sizes": dict(manifest.split_sizes),
         },
         "start": {
@@ -181,6 +182,12 @@ def _models(manifest: RunManifest) -> Record:
         role: {**asdict(settings), "stop": list(settings.stop), "identity": identity}
         for role, (settings, identity) in manifest.models.items()
     }
+
+
+def _second_round(manifest: RunManifest) -> Record:
+    """What the task model was asked after its first reply; no entry for one round, as before there were any."""
+    asked = manifest.spec.get("second_round")
+    return {"second_round": asked} if asked else {}
 
 
 def _without_path(model: Record) -> Record:

@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from promptdescent.errors import DataError
+from promptdescent.tasks.parquet import parquet_rows
+from promptdescent.tasks.rows import HeldRows, NotText, Row, Rows, at_places
+from promptdescent.tasks.text_file import TextFile
+
+__all__ = ["SUFFIXES", "NotText", "Row", "Rows", "open_rows", "other_separator", "read_rows"]
 
 LONGEST_FIELD = 2**31 - 1
 """Characters in one CSV field; the csv module's own limit of 131,072 is below a long document."""
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""What no text holds."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One row as its file has it."""
-
-    number: int
-    """1-based line of a text file where the row begins, as an editor shows it; 1-based item of a JSON list, 1-based row
-    of a Parquet file.
-    """
-    columns: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class NotText:
-    """Stands for every value of a column that cannot be read as text, such as an image or a table within a table."""
-
-    kind: str
-    """The column's type as its file names it."""
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a file, at least one; its suffix says how to read it.
+def open_rows(path: Path) -> Rows:
+    """The rows of a file, at least one, read as a stream; its suffix says how to read it.
 
     CSV and TSV have a header; fields may hold quoted line breaks. JSONL has one object per line. JSON is a list of
-    objects, or an object with exactly one value that is such a list, as BIG-Bench Hard's files are. All of these are
-    UTF-8, with or without a byte order mark. Of Parquet, columns of plain values and of lists of them are read.
+    objects, or an object with exactly one value that is such a list, as BIG-Bench Hard's files are: the one format that
+    is held in memory whole. All of these are UTF-8, with or without a byte order mark. Of Parquet, columns of plain
+    values and of lists of them are read.
 
-    Raises :class:`DataError`, naming the file and where possible the line.
+    Raises :class:`DataError`, naming the file and where possible the line; for what stands in the rows, when they are
+    read.
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file")
@@ -54,106 +37,83 @@ def read_rows(path: Path) -> list[Row]:
         raise DataError(f"{path}: this is a folder; name one file of rows ({', '.join(SUFFIXES)})")
     if suffix not in SUFFIXES:
         raise DataError(f"{path}: the suffix {path.suffix!r} is not known; use one of {', '.join(SUFFIXES)}")
-    rows = _read_parquet(path) if suffix == PARQUET else _read_as_text(path, _READERS[suffix])
-    if not rows:
-        raise DataError(f"{path}: the file has no rows; give one labelled example per row")
-    return rows
+    return _READERS[suffix](path)
 
 
-# --- text ------------------------------------------------------------------------------------------------------------
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a file that :func:`open_rows` opens, in memory. Raises :class:`DataError`."""
+    return list(open_rows(path))
 
 
-def _read_as_text(path: Path, reader: Callable[[Path, str], list[Row]]) -> list[Row]:
-    text = _read_text(path)
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; give a file with one labelled example per row")
-    return reader(path, text)
+def _none(path: Path) -> DataError:
+    return DataError(f"{path}: the file has no rows; give one labelled example per row")
 
 
-def _read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: the file cannot be read: {error.strerror}") from error
-    mark = len(b"\xef\xbb\xbf") if data.startswith(b"\xef\xbb\xbf") else 0
-    try:
-        text = data[mark:].decode()
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, data, error.start + mark) from None
-    if "\0" in text:  # what UTF-16 and binary files look like when every byte happens to be valid
-        raise _wrong_encoding(path, data, data.index(b"\0"))
-    return text
+# --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _wrong_encoding(path: Path, data: bytes, at: int) -> DataError:
-    """Where the first byte is that cannot be in UTF-8 text, and what the file is likely to be."""
-    place = f"{path}, line {data.count(bytes([10]), 0, at) + 1} (byte {at + 1} of the file): not UTF-8 text"
-    wide = _utf_16(data)
-    if wide is None and b"\0" in data[: max(1000, at + 1)]:
-        if data[at] or _CONTROL.search(data.replace(b"\0", b"").decode(errors="replace")):
-            return DataError(
-                f"{place}, and no text at all: give a .csv, .tsv, .jsonl or .json file (not a spreadsheet or archive)"
-            )
-        return DataError(f"{place}: it holds a NUL byte; take it out")
-    given = f"`iconv -f {wide or 'latin1'} -t utf-8`"
-    if wide is None:
-        given += ", with the encoding it has in place of latin1"
-    return DataError(f"{place}; save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8'; or {given})")
+class _OneByOne(Rows):
+    """Rows of a file that is never in memory whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Row]:
+        rows = self._read()
+        first = next(rows, None)
+        if first is None:
+            raise _none(self._path)
+        yield first
+        yield from rows
+
+    @abstractmethod
+    def _read(self) -> Iterator[Row]:
+        """The rows, possibly none."""
 
 
-def _utf_16(data: bytes) -> str | None:
-    """The name of the encoding if the file is likely to be UTF-16: by its byte order mark, or since its zeros stand all
-    in every other place and it makes text with line ends so. These, spaces and digits have a zero in any script.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    head = data[:1000]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    if bool(even) == bool(odd):
-        return None
-    name = "utf-16le" if odd else "utf-16be"
-    text = head.decode(name, errors="replace")
-    return None if even + odd < 2 or "\n" not in text or _CONTROL.search(text) else name
+class _Table(_OneByOne):
+    """Rows of fields with a comma or a tab between them, quoted as in CSV where they hold it or a line break."""
 
+    def __init__(self, path: Path, *, comma: str) -> None:
+        super().__init__(path)
+        self._file = TextFile(path)
+        self._comma = comma
 
-def _read_csv(path: Path, text: str) -> list[Row]:
-    return _read_table(path, text, comma=",")
+    def columns(self) -> list[str]:
+        return list(next(iter(self)).columns)
 
-
-def _read_tsv(path: Path, text: str) -> list[Row]:
-    return _read_table(path, text, comma="\t")
-
-
-def _read_table(path: Path, text: str, *, comma: str) -> list[Row]:
-    """Rows of fields with ``comma`` between them, quoted as in CSV where they hold it or a line break."""
-    csv.field_size_limit(LONGEST_FIELD)
-    # strict: otherwise a quote that is never closed would swallow the rest of the file without a word.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
-    kind, called = ("CSV", "comma") if comma == "," else ("TSV", "tab")
-    header: list[str] | None = None
-    rows = []
-    start = 1
-    try:
-        for fields in reader:
-            if not fields:  # an empty line
-                pass
-            elif header is None:
-                header = _header(path, fields)
-            elif len(fields) != len(header):
+    def _read(self) -> Iterator[Row]:
+        csv.field_size_limit(LONGEST_FIELD)
+        kind = "CSV" if self._comma == "," else "TSV"
+        header: list[str] | None = None
+        start = 1
+        with self._file.opened(newline="") as lines:
+            # strict: otherwise a quote that is never closed would swallow the rest of the file without a word.
+            reader = csv.reader(lines, delimiter=self._comma, strict=True)
+            try:
+                for fields in reader:
+                    if not fields:  # an empty line
+                        pass
+                    elif header is None:
+                        header = _header(self._path, fields)
+                    elif len(fields) != len(header):
+                        raise self._uneven(header, fields, start)
+                    else:
+                        yield Row(start, dict(zip(header, fields, strict=True)))
+                    start = reader.line_num + 1
+            except csv.Error as error:
                 raise DataError(
-                    f"{path}, line {start}: {_number(len(fields), 'field')}, but the header has "
-                    f"{_number(len(header), 'column')}; "
-                    + (other_separator(header) or f"put fields that hold a {called} or a line break in double quotes")
-                )
-            else:
-                rows.append(Row(start, dict(zip(header, fields, strict=True))))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, row that begins at line {start}: not readable as {kind} ({error}); check its quotes: a field "
-            "that begins with one ends with one, and doubles those inside it"
-        ) from None
-    return rows
+                    f"{self._path}, row that begins at line {start}: not readable as {kind} ({error}); check its "
+                    "quotes: a field that begins with one ends with one, and doubles those inside it"
+                ) from None
+
+    def _uneven(self, header: Sequence[str], fields: Sequence[str], line: int) -> DataError:
+        called = "comma" if self._comma == "," else "tab"
+        return DataError(
+            f"{self._path}, line {line}: {_number(len(fields), 'field')}, but the header has "
+            f"{_number(len(header), 'column')}; "
+            + (other_separator(header) or f"put fields that hold a {called} or a line break in double quotes")
+        )
 
 
 def other_separator(columns: Sequence[str]) -> str:
@@ -178,23 +138,51 @@ def _header(path: Path, fields: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_jsonl(path: Path, text: str) -> list[Row]:
-    rows = []
-    # Not splitlines(): JSON strings may hold U+2028 and the like, which it takes for line ends.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            value = _parse_json(path, line, first_line=number)
-            if not isinstance(value, dict):
-                raise DataError(
-                    f"{path}, line {number}: {_kind(value)}, not an object; a .jsonl file has one {{...}} per line, "
-                    "a file with one list in it is a .json file"
-                )
-            rows.append(Row(number, value))
-    return rows
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _read_json(path: Path, text: str) -> list[Row]:
-    value = _parse_json(path, text, first_line=1)
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+# NaN and Infinity are no JSON, but tables with gaps are often written so: read them as gaps.
+_decode = json.JSONDecoder(parse_constant=lambda _: None).decode
+
+
+class _JsonLines(_OneByOne):
+    """One object per line; lines may differ in their columns."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file = TextFile(path)
+
+    def at(self, places: Sequence[int]) -> Iterator[Row]:
+        return (self._row(number, line) for number, line in at_places(self._lines(), places))
+
+    def _read(self) -> Iterator[Row]:
+        return (self._row(number, line) for number, line in self._lines())
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        # A line ends with \n alone: JSON strings may hold U+2028 and the like.
+        with self._file.opened(newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.isspace():
+                    yield number, line
+
+    def _row(self, number: int, line: str) -> Row:
+        try:
+            value = _decode(line)
+        except (ValueError, RecursionError):
+            value = _parse_json(self._path, line.removesuffix("\n"), first_line=number)
+        if not isinstance(value, dict):
+            raise DataError(
+                f"{self._path}, line {number}: {_kind(value)}, not an object; a .jsonl file has one {{...}} per line, "
+                "a file with one list in it is a .json file"
+            )
+        return Row(number, value)
+
+
+def _json_rows(path: Path) -> Rows:
+    value = _parse_json(path, TextFile(path).text(), first_line=1)
     if isinstance(value, dict):
         lists = {key: item for key, item in value.items() if _is_list_of_objects(item)}
         if len(lists) != 1:
@@ -206,7 +194,9 @@ def _read_json(path: Path, text: str) -> list[Row]:
     for number, item in enumerate(value, start=1):
         if not isinstance(item, dict):
             raise DataError(f"{path}, item {number}: {_kind(item)}, not an object with columns")
-    return [Row(number, item) for number, item in enumerate(value, start=1)]
+    if not value:
+        raise _none(path)
+    return HeldRows([Row(number, item) for number, item in enumerate(value, start=1)])
 
 
 def _is_list_of_objects(value: object) -> bool:
@@ -215,7 +205,6 @@ def _is_list_of_objects(value: object) -> bool:
 
 def _parse_json(path: Path, text: str, *, first_line: int) -> object:
     try:
-        # NaN and Infinity are no JSON, but tables with gaps are often written so: read them as gaps.
         parsed: object = json.loads(text, parse_constant=lambda _: None)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
@@ -236,72 +225,26 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-_READERS: dict[str, Callable[[Path, str], list[Row]]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".tab": _read_tsv,
-    ".jsonl": _read_jsonl,
-    ".json": _read_json,
-}
-
-
 # --- Parquet ---------------------------------------------------------------------------------------------------------
 
-PARQUET = ".parquet"
-SUFFIXES = (*_READERS, PARQUET)
+
+class _Parquet(_OneByOne):
+    """Rows of a Parquet file."""
+
+    def columns(self) -> list[str]:
+        return list(next(iter(self)).columns)
+
+    def _read(self) -> Iterator[Row]:
+        return parquet_rows(self._path)
+
+
+_READERS: dict[str, Callable[[Path], Rows]] = {
+    ".csv": lambda path: _Table(path, comma=","),
+    ".tsv": lambda path: _Table(path, comma="\t"),
+    ".tab": lambda path: _Table(path, comma="\t"),
+    ".jsonl": _JsonLines,
+    ".json": _json_rows,
+    ".parquet": _Parquet,
+}
+SUFFIXES = tuple(_READERS)
 """How the names of files end that can be read, in lower case."""
-
-_NUMBER = r"(?:U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|BOOLEAN)"
-_AS_IT_IS = re.compile(rf"(?:{_NUMBER}|VARCHAR)(?:\[\])?")
-"""DuckDB types whose values Python has too: numbers, true and false, text, and lists of one of them."""
-_WRITTEN_OUT = re.compile(r"DECIMAL\(.*\)|ENUM\(.*\)|DATE|TIME.*|UUID")
-"""Types whose values are read as DuckDB writes them: decimals with all their digits, dates in ISO 8601."""
-
-
-def _read_parquet(path: Path) -> list[Row]:
-    try:
-        import duckdb
-    except ImportError:
-        raise DataError(
-            f"{path}: Parquet files are read by an extra: pip install 'promptdescent[parquet]', or save the rows as "
-            ".csv or .jsonl"
-        ) from None
-    # The name stands for itself, not for all files that it matches; nothing is fetched to read it.
-    source = re.sub(r"([*?\[])", r"[\1]", str(path))
-    table = "read_parquet(?, hive_partitioning = false)"
-    try:
-        with duckdb.connect(":memory:") as database:
-            database.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
-            database.execute("SET TimeZone = 'UTC'")
-            described = database.execute(f"DESCRIBE SELECT * FROM {table}", [source]).fetchall()  # noqa: S608
-            types = {str(name): str(kind) for name, kind, *_ in described}
-            selected = ", ".join(_selected(name, kind) for name, kind in types.items())
-            values = database.execute(f"SELECT {selected} FROM {table}", [source]).fetchall()  # noqa: S608
-    except duckdb.Error as error:
-        raise DataError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from None
-    left_out = {name: NotText(kind) for name, kind in types.items() if not _readable(kind)}
-    return [
-        Row(number, {name: _gap_or_value(value) for name, value in zip(types, row, strict=True)} | left_out)
-        for number, row in enumerate(values, start=1)
-    ]
-
-
-def _readable(kind: str) -> bool:
-    return bool(_AS_IT_IS.fullmatch(kind) or _WRITTEN_OUT.fullmatch(kind))
-
-
-def _selected(name: str, kind: str) -> str:
-    """A column in SQL; one that cannot be read is not even loaded."""
-    if not _readable(kind):
-        return "NULL"
-    quoted = '"' + name.replace('"', '""') + '"'
-    return quoted if _AS_IT_IS.fullmatch(kind) else f"CAST({quoted} AS VARCHAR)"
-
-
-def _gap_or_value(value: object) -> object:
-    """NaN is how tables write a gap, as in JSON files."""
-    return None if value != value else value

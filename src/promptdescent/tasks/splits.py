@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Protocol, get_args
 
 from promptdescent.errors import ConfigError, DataError
 from promptdescent.records import Example, Split
-from promptdescent.text import fingerprint
+from promptdescent.tasks.ranking import Group, Pool, Ranking, copy_key
 
 LEAST_TEST_ROWS = 20
 """Distinct test rows below which there is no verdict."""
@@ -64,8 +64,22 @@ class Splits:
 # --- by seed ---------------------------------------------------------------------------------------------------------
 
 
+class ExampleSource(Protocol):
+    """Rows that are read anew each time, so that none need to be held."""
+
+    def __iter__(self) -> Iterator[Example]: ...
+
+    def at(self, places: Sequence[int]) -> list[Example]:
+        """The rows at these 0-based places, which are given in ascending order."""
+
+
 def split_by_seed(
-    examples: Sequence[Example], *, seed: int, sizes: SplitSizes, stratify: bool, path: Path | str = "rows"
+    examples: Sequence[Example] | ExampleSource,
+    *,
+    seed: int,
+    sizes: SplitSizes,
+    stratify: bool,
+    path: Path | str = "rows",
 ) -> Splits:
     """Draw disjoint splits. The same rows, seed and sizes give the same splits, whatever the order of the rows.
 
@@ -73,29 +87,67 @@ def split_by_seed(
     ``stratify``, and at most 20 distinct targets, each target has the same share of every split, to within two rows
     where there are no copies. ``path`` stands in messages.
 
+    A source is read twice: once for the order of its rows, of which 29 bytes each are held, and once for those drawn.
+
     Raises :class:`DataError` for one class only, sizes that the rows do not fill, and fewer than 20 distinct test rows.
     """
-    wanted = _resolve(sizes, len(examples), path)
-    _check_targets(examples, path)
-    pool = _groups(examples, seed, stratify=stratify)
-    distinct = len(pool)
-    drawn: dict[Split, tuple[Example, ...]] = {}
+    ranking = _ranking(examples, seed)
+    rows = ranking.rows
+    wanted = _resolve(sizes, rows, path)
+    _check_targets(ranking.targets, rows, path)
+    pool = ranking.pool(sum(wanted.values()), stratify=stratify)
+    parts = _draw_parts(examples, ranking, pool, [wanted[split] for split in SPLITS], path)
+    drawn = dict(zip(SPLITS, parts, strict=True))
     for split in SPLITS:
-        taken, pool = _draw(pool, wanted[split])
-        drawn[split] = tuple(example for group in taken for example in group.rows)
-        if not taken:
+        if not drawn[split]:
             raise DataError(
-                f"{path}: no rows for {split}: the rows are copies of {distinct} distinct ones; give more distinct rows"
+                f"{path}: no rows for {split}: the rows are copies of {pool.distinct} distinct ones; give more "
+                "distinct rows"
             )
     _check_test_rows(drawn["test"], flag="--test-rows", leaked=(), path=path)
-    unused = len(examples) - sum(len(rows) for rows in drawn.values())
-    notes = [*_copy_notes(examples, distinct, wanted, drawn)]
+    unused = rows - sum(len(part) for part in drawn.values())
+    notes = [*_copy_notes(pool, rows, wanted, drawn)]
     if unused:
         notes.append(
-            f"{unused} of {len(examples)} rows are left unused; "
-            "--train-rows, --dev-rows and --test-rows set how many are taken."
+            f"{unused} of {rows} rows are left unused; --train-rows, --dev-rows and --test-rows set how many are taken."
         )
     return Splits(**drawn, unused=unused, leaked=(), notes=tuple(notes))
+
+
+def draw_parts(
+    examples: Sequence[Example], sizes: Sequence[int], *, seed: int, stratify: bool
+) -> list[tuple[Example, ...]]:
+    """Disjoint parts of at most so many rows each; fewer, possibly none, where rows run out or copies do not fit.
+
+    As in :func:`split_by_seed`, the order of the rows does not matter, copies stay together, and ``stratify`` gives
+    each of at most 20 distinct targets the same share of every part.
+    """
+    ranking = _ranking(examples, seed)
+    return _draw_parts(examples, ranking, ranking.pool(sum(sizes), stratify=stratify), sizes, "rows")
+
+
+def _ranking(examples: Iterable[Example], seed: int) -> Ranking:
+    ranking = Ranking(seed, most_strata=MOST_STRATA)
+    for example in examples:
+        ranking.add(example)
+    return ranking
+
+
+def _draw_parts(
+    examples: Sequence[Example] | ExampleSource, ranking: Ranking, pool: Pool, sizes: Sequence[int], path: Path | str
+) -> list[tuple[Example, ...]]:
+    left, counts = pool.groups, Counter(pool.strata)
+    parts: list[list[Group]] = []
+    for size in sizes:
+        taken, left = _draw(left, counts, size)
+        parts.append(taken)
+    rank_at = {place: group.rank for part in parts for group in part for place in group.places}
+    places = sorted(rank_at)
+    rows = [examples[place] for place in places] if isinstance(examples, Sequence) else examples.at(places)
+    found = dict(zip(places, rows, strict=False))
+    if any(place not in found or ranking.rank(found[place]) != rank for place, rank in rank_at.items()):
+        raise DataError(f"{path}: the rows have changed while they were read; try again when nothing writes to them")
+    return [tuple(found[place] for group in part for place in group.places) for part in parts]
 
 
 def _resolve(sizes: SplitSizes, rows: int, path: Path | str) -> dict[Split, int]:
@@ -124,57 +176,29 @@ def _resolve(sizes: SplitSizes, rows: int, path: Path | str) -> dict[Split, int]
     return wanted
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """A row with its copies."""
+def _draw(pool: Sequence[Group], counts: Counter[str], size: int) -> tuple[list[Group], list[Group]]:
+    """Groups of ``size`` rows in all, as far as can be, in proportion to the strata; and the others of ``pool``.
 
-    rank: str
-    """Place in the seeded order."""
-    stratum: str
-    rows: tuple[Example, ...]
-
-
-def _groups(examples: Sequence[Example], seed: int, *, stratify: bool) -> list[_Group]:
-    """All rows in seeded order, each with its copies."""
-    stratify = stratify and len({example.target for example in examples}) <= MOST_STRATA
-    members: dict[tuple[tuple[str, str], ...], list[Example]] = defaultdict(list)
-    for example in examples:
-        members[_copy_key(example)].append(example)
-    groups = []
-    for key, copies in members.items():
-        ordered = sorted(copies, key=lambda example: example.id)
-        # A hash as rank makes the order depend on the row and the seed alone, not on the rows around it.
-        rank = fingerprint([seed, key])
-        groups.append(_Group(rank=rank, stratum=ordered[0].target if stratify else "", rows=tuple(ordered)))
-    return sorted(groups, key=lambda group: group.rank)
-
-
-def _copy_key(example: Example) -> tuple[tuple[str, str], ...]:
-    """Equal for rows that ask a model the same."""
-    return tuple((name, " ".join(text.split())) for name, text in example.inputs)
-
-
-def _draw(pool: Sequence[_Group], size: int) -> tuple[list[_Group], list[_Group]]:
-    """Groups of ``size`` rows in all, as far as can be, in proportion to the strata of ``pool``; and the others."""
-    counts: Counter[str] = Counter()
-    for group in pool:
-        counts[group.stratum] += len(group.rows)
+    ``counts`` has the rows of each stratum, also of groups that are not in ``pool``; those drawn are taken off it.
+    """
     room = _quotas(counts, size)
     taken, rest = [], []
     for group in pool:
-        if len(group.rows) <= room[group.stratum]:
-            room[group.stratum] -= len(group.rows)
+        if len(group.places) <= room[group.stratum]:
+            room[group.stratum] -= len(group.places)
             taken.append(group)
         else:
             rest.append(group)
     # Copies may leave places that no group of their stratum fills: whatever fits takes them.
     places, left = sum(room.values()), []
     for group in rest:
-        if len(group.rows) <= places:
-            places -= len(group.rows)
+        if len(group.places) <= places:
+            places -= len(group.places)
             taken.append(group)
         else:
             left.append(group)
+    for group in taken:
+        counts[group.stratum] -= len(group.places)
     return taken, left
 
 
@@ -182,6 +206,8 @@ def _quotas(counts: Mapping[str, int], size: int) -> dict[str, int]:
     """``size`` shared out in proportion to ``counts``: rounded down, then up for the largest remainders."""
     total = sum(counts.values())
     size = min(size, total)
+    if size == 0:
+        return dict.fromkeys(counts, 0)
     quotas = {stratum: size * count // total for stratum, count in counts.items()}
     by_remainder = sorted(counts, key=lambda stratum: (-(size * counts[stratum] % total), stratum))
     for stratum in by_remainder[: size - sum(quotas.values())]:
@@ -190,21 +216,14 @@ def _quotas(counts: Mapping[str, int], size: int) -> dict[str, int]:
 
 
 def _copy_notes(
-    examples: Sequence[Example],
-    distinct: int,
-    wanted: Mapping[Split, int],
-    drawn: Mapping[Split, Sequence[Example]],
+    pool: Pool, rows: int, wanted: Mapping[Split, int], drawn: Mapping[Split, Sequence[Example]]
 ) -> list[str]:
     notes = []
-    if copies := len(examples) - distinct:
-        notes.append(
-            f"{copies} of {len(examples)} rows have the same input as an earlier one; such copies stay in one split."
-        )
-    targets: dict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
-    for example in examples:
-        targets[_copy_key(example)].add(example.target)
-    if torn := sum(len(answers) > 1 for answers in targets.values()):
-        notes.append(f"{torn} {'input has' if torn == 1 else 'inputs have'} more than one target; check these labels.")
+    if copies := rows - pool.distinct:
+        notes.append(f"{copies} of {rows} rows have the same input as an earlier one; such copies stay in one split.")
+    if pool.torn:
+        inputs = "input has" if pool.torn == 1 else "inputs have"
+        notes.append(f"{pool.torn} {inputs} more than one target; check these labels.")
     if any(len(drawn[split]) != wanted[split] for split in SPLITS):
         got, asked = ("/".join(str(size) for size in sizes) for sizes in (_sizes(drawn), (wanted[s] for s in SPLITS)))
         notes.append(f"Keeping copies together made the splits {got} train/dev/test rows instead of {asked}.")
@@ -237,10 +256,10 @@ def ready_splits(
         raise DataError(
             f"{path}: the splits have different input columns ({found}); give them one name, or name them with --input"
         )
-    _check_targets([*train, *dev, *test], path)
-    keys = {split: {_copy_key(example) for example in rows} for split, rows in drawn.items()}
+    _check_targets({row.target for rows in drawn.values() for row in rows}, sum(map(len, drawn.values())), path)
+    keys = {split: {copy_key(example) for example in rows} for split, rows in drawn.items()}
     seen = keys["train"] | keys["dev"]
-    leaked = tuple(dict.fromkeys(example.id for example in test if _copy_key(example) in seen))
+    leaked = tuple(dict.fromkeys(example.id for example in test if copy_key(example) in seen))
     _check_test_rows(test, flag="--test", leaked=leaked, path=path)
     notes = []
     if leaked:
@@ -254,25 +273,27 @@ def ready_splits(
     return Splits(**drawn, unused=0, leaked=leaked, notes=tuple(notes))
 
 
-def split_by_column(
-    examples: Sequence[Example], *, values: Sequence[str], numbers: Sequence[int], column: str, path: Path | str
-) -> Splits:
+def split_by_column(rows: Iterable[tuple[int, str, Example]], *, column: str, path: Path | str) -> Splits:
     """Ready splits from a column.
 
-    ``values`` says which split each example is in; ``numbers`` are the numbers of their rows in ``path``, for messages.
+    ``rows`` has the number of each row in ``path``, for messages, what the column says of it, and the row itself.
     Raises :class:`DataError` for a value that names no split, and whatever :func:`ready_splits` raises.
     """
     drawn: dict[Split, list[Example]] = {split: [] for split in SPLITS}
-    for example, value, number in zip(examples, values, numbers, strict=True):
+    unknown: tuple[int, str] | None = None
+    for number, value, example in rows:
         split = SPLIT_VALUES.get(value.strip().lower())
-        if split is None:
-            raise DataError(
-                f"{path}, row {number}: the column {column!r} (--split-column) says {value!r}, which is no split; "
-                f"known: {', '.join(SPLIT_VALUES)}"
-            )
-        drawn[split].append(example)
-    for split, rows in drawn.items():
-        if not rows:
+        if split is not None:
+            drawn[split].append(example)
+        elif unknown is None:  # said once all rows are read: a fault in them comes first
+            unknown = number, value
+    if unknown is not None:
+        raise DataError(
+            f"{path}, row {unknown[0]}: the column {column!r} (--split-column) says {unknown[1]!r}, which is no split; "
+            f"known: {', '.join(SPLIT_VALUES)}"
+        )
+    for split, part in drawn.items():
+        if not part:
             raise DataError(
                 f"{path}: no row says {split} in the column {column!r} (--split-column); all three splits are needed"
             )
@@ -287,18 +308,18 @@ def all_as_test(examples: Sequence[Example]) -> Splits:
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _check_targets(examples: Sequence[Example], path: Path | str) -> None:
+def _check_targets(targets: Iterable[str], rows: int, path: Path | str) -> None:
     """Raise :class:`DataError` if all rows have the same target; rows without any were refused if one was needed."""
-    targets = {example.target for example in examples}
-    if len(targets) == 1 and targets != {""}:
+    distinct = list(targets)
+    if len(distinct) == 1 and distinct != [""]:
         raise DataError(
-            f"{path}: all {len(examples)} rows have the same target {targets.pop()!r}, so that every prompt would look "
-            "alike; give rows of every class, or another --target column"
+            f"{path}: all {rows} rows have the same target {distinct[0]!r}, so that every prompt would look alike; "
+            "give rows of every class, or another --target column"
         )
 
 
 def _check_test_rows(test: Sequence[Example], *, flag: str, leaked: Sequence[str], path: Path | str) -> None:
-    distinct = len({_copy_key(example) for example in test if example.id not in leaked})
+    distinct = len({copy_key(example) for example in test if example.id not in leaked})
     if distinct < LEAST_TEST_ROWS:
         lost = f" ({len(leaked)} more also stand in train or dev)" if leaked else ""
         raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from promptdescent.errors import ConfigError, nearest
@@ -21,14 +21,16 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class PromptTarget:
-    """A model that is sent one request per row."""
+    """A model that is sent one request per row, or two where there is a second round."""
 
     llm: LLM
     settings: ModelSettings
     placement: Placement
+    second_round: str = ""
+    """The user's turn after the first reply, such as one that asks for the bare answer; empty for one round."""
 
     def request(self, prompt: Prompt, example: Example, *, draw: Draw) -> Request:
-        """What is sent for one row."""
+        """What is sent for one row, at first."""
         return Request(
             role="task",
             messages=compose(prompt, example, self.placement),
@@ -39,8 +41,29 @@ class PromptTarget:
         )
 
     async def __call__(self, prompt: Prompt, example: Example, draw: Draw, /) -> Reply:
-        """The reply to :meth:`request`."""
-        completion = await self.llm.complete(self.request(prompt, example, draw=draw))
+        """The reply to :meth:`request`, or to :meth:`second_request`, with the one before it.
+
+        A reply that was cut off at the token limit, or refused in words, is asked about as any other. An empty one is
+        the row's reply: there is nothing to go on from, and many endpoints refuse a turn without text.
+        """
+        request = self.request(prompt, example, draw=draw)
+        reply = await self._ask(request)
+        if not self.second_round or not reply.text.strip():
+            return reply
+        second = await self._ask(self.second_request(request, reply.text))
+        return replace(second, earlier=reply.text)
+
+    def second_request(self, first: Request, reply: str) -> Request:
+        """What is sent after ``reply`` to the request ``first``. Its draw has a slot of its own."""
+        turns = (Message(role="assistant", content=(reply,)), _message("user", self.second_round))
+        return replace(
+            first,
+            messages=(*first.messages, *turns),
+            draw=replace(first.draw, slot=f"{first.draw.slot}/second round"),
+        )
+
+    async def _ask(self, request: Request) -> Reply:
+        completion = await self.llm.complete(request)
         return completion.replies[0]
 
 

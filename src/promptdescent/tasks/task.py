@@ -27,6 +27,8 @@ class Task:
     length_cost: float = 0.0
     """What the search takes off a score per word of the prompt; the verdict compares plain scores."""
     placement: Placement
+    second_round: str = ""
+    """What the task model is asked after its first reply; empty where the first reply is what is scored."""
     labels: tuple[str, ...]
     """The answers to choose from, sorted; empty unless the metric is a choice."""
     start: Prompt
@@ -91,9 +93,11 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the rows in their splits, the metric with its labels or rubric, the objective, the cost of length
-        and the placement: 64 hex digits.
+        """Digest of the rows in their splits, the metric with its labels or rubric, the objective, the cost of length,
+        the placement and the second round: 64 hex digits.
         """
+        # Only where there is one, so that runs recorded before there were any keep their digest.
+        second_round = {"second_round": self.second_round} if self.second_round else {}
         return fingerprint(
             {
                 "splits": [[example.id for example in rows] for rows in (self.train, self.dev, self.test)],
@@ -104,6 +108,7 @@ class Task:
                 "objective": self.objective.name,
                 "length_cost": self.length_cost,
                 "placement": self.placement,
+                **second_round,
             }
         )
 
@@ -113,6 +118,7 @@ def build_task(
     *,
     prompt: str,
     placement: Placement | None = None,
+    second_round: str = "",
     metric: Metric | Judge | str | None = None,
     read: str | None = None,
     labels: Sequence[str] | None = None,
@@ -123,7 +129,8 @@ def build_task(
 
     By default the placement follows from the prompt, the metric from the targets, and the labels of a choice are all
     targets of all splits; ``labels`` may name more answers than occur. ``length_cost`` is taken off per word of the
-    prompt while candidates are compared. ``notes`` is what the user says of the domain.
+    prompt while candidates are compared. ``second_round`` is what the task model is asked after its first reply, whose
+    answer is then what is scored. ``notes`` is what the user says of the domain.
 
     Raises :class:`ConfigError` for a placeholder that is no column, an unknown metric or rule, a function that fails on
     the first row, labels for what is no choice, and a judge with nothing to go by; :class:`DataError` for targets that
@@ -147,10 +154,16 @@ def build_task(
         objective=choose_objective(metric if isinstance(metric, str) else None, chosen_labels),
         length_cost=length_cost,
         placement=placed,
+        second_round=second_round,
         labels=chosen_labels,
         start=Prompt.of(prompt),
         about=notes,
-        notes=(*splits.notes, *_copy_notes(splits), *_template_notes(prompt, columns, placed)),
+        notes=(
+            *splits.notes,
+            *_copy_notes(splits),
+            *_template_notes(prompt, columns, placed),
+            *_round_notes(second_round),
+        ),
     )
 
 
@@ -173,12 +186,12 @@ def _choose_metric(
     if labels is None:
         return choose_metric(metric, targets, read=read)
     if metric is not None and metric.partition(":")[0] not in CHOICES:
-        raise ConfigError(f"labels are for the metric choice, but the metric is {metric}; leave one out")
+        raise ConfigError(f"labels are for the metric choice or boolean, but the metric is {metric}; leave one out")
     known = {label_key(label) for label in labels}
     for target in targets:
         if label_key(target) not in known:
             raise DataError(f"the target {target!r} is none of the labels; {nearest(target, labels)}")
-    return choose_metric("choice", list(labels), read=read)
+    return choose_metric("boolean" if metric == "boolean" else "choice", list(labels), read=read)
 
 
 def _check_judge(metric: Metric | Judge, targets: Sequence[str]) -> None:
@@ -199,6 +212,12 @@ def _template_notes(prompt: str, columns: Sequence[str], placement: Placement) -
         return []
     unseen = [column for column in columns if column not in placeholders(prompt)]
     return [f"The prompt does not name the input column {column!r}, so the model does not see it." for column in unseen]
+
+
+def _round_notes(second_round: str) -> list[str]:
+    if not second_round:
+        return []
+    return [f"Each row takes two calls of the task model: after its reply it is asked {second_round!r}."]
 
 
 def commonest_answer_score(task: Task, rows: Sequence[Example] | None = None) -> float | None:

@@ -7,7 +7,7 @@ import json
 import re
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from promptdescent.text import fingerprint
 _UNREADABLE = "Hmm, hard to say."
 _CUT_OFF = "Let me go through this piece by piece. To begin with, the"
 _FILLER = "All of it was read."
+_NO_ROW = "the simulated task model knows no row that stands in this request: hand in all rows"
 _NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+")
 _FOUR = struct.Struct(">4Q")
 
@@ -151,10 +152,38 @@ class SimulatedTask:
         )
 
     def _reply(self, request: Request) -> Reply:
+        if self._asks_about_a_reply(request):
+            return self._second_reply(request)
         found = self._index.find(request)
         if found is None:
-            raise RequestRefused("the simulated task model knows no row that stands in this request: hand in all rows")
+            raise RequestRefused(_NO_ROW)
         return self._answer(self._know(found.rest), self._cases[found.row.id], draw_key(request))
+
+    def _asks_about_a_reply(self, request: Request) -> bool:
+        """Whether the last turn goes on from a reply. After worked examples it is a row of its own that is asked."""
+        turns = request.messages
+        if len(turns) < 3 or (turns[-2].role, turns[-1].role) != ("assistant", "user"):
+            return False
+        return self._index.find(replace(request, messages=turns[-1:])) is None
+
+    def _second_reply(self, request: Request) -> Reply:
+        """The answer that the reply before gave, in the form that is asked for now. One that gave none was cut off or
+        gave up, and the model now says what it had in mind.
+        """
+        *turns, reply, asked = request.messages
+        found = self._index.find(replace(request, messages=tuple(turns)))
+        if found is None:
+            raise RequestRefused(_NO_ROW)
+        known, case, said = self._know(found.rest), self._cases[found.row.id], reply.text
+        if case.fields is not None and _json_object(said) is not None:
+            return Reply(text=said)
+        answer = answer_in(said, case.answer, self._labels)
+        if answer is None:
+            right, _, which = self._luck(known, case, draw_key(request))
+            said_another = not (case.readable or _gave_up(said) or case.answer.startswith(said))
+            answer = wrong_answer(case.answer, self._labels, which) if said_another or not right else case.answer
+        form = form_asked(asked.text, ANSWERS)
+        return Reply(text=form.put(answer, _FILLER) if form else answer)
 
     def _luck(self, known: _Known, case: _Case, draw: str) -> tuple[bool, float, int]:
         """Whether a row is answered rightly; and if not, a number in [0, 1) for the kind of error and one for which."""
@@ -185,6 +214,27 @@ class SimulatedTask:
 def _share(number: int) -> float:
     """A number of 64 bits as one in [0, 1)."""
     return (number >> 11) / 2**53  # a quotient of all 64 bits could round to 1
+
+
+def answer_in(reply: str, right: str, labels: Sequence[str]) -> str | None:
+    """The answer that a reply of this model holds: the longest label, the last number, or the right answer word for
+    word; None if it holds none.
+    """
+    if labels:
+        return next((label for label in sorted(labels, key=len, reverse=True) if _holds(reply, label)), None)
+    if _NUMBER.fullmatch(right):
+        numbers = _NUMBER.findall(reply)
+        return numbers[-1].rstrip(".,") if numbers else None
+    return right if _holds(reply, right) else None
+
+
+def _holds(reply: str, answer: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", reply) is not None
+
+
+def _gave_up(reply: str) -> bool:
+    """Whether a reply of this model says nothing of an answer."""
+    return reply == _UNREADABLE or _CUT_OFF.startswith(reply)
 
 
 def _phrase(answer: str, known: _Known, case: _Case) -> str:

@@ -110,7 +110,7 @@ class Analysis:
 def analyse(study: StudyRecord) -> Analysis:
     """Sum a study up."""
     by_cell = {cell.label: [run for run in study.runs if run.cell == cell.label] for cell in study.cells}
-    scores = {label: _by_seed(study, runs, lambda run: run.test_score) for label, runs in by_cell.items()}
+    scores = {label: by_seed(study, runs, lambda run: run.test_score) for label, runs in by_cell.items()}
     with_results = {label: values for label, values in scores.items() if values}
     common = sorted(set.intersection(*(set(values) for values in with_results.values()))) if with_results else []
     groups = {label: [values[seed] for seed in common] for label, values in with_results.items()}
@@ -144,7 +144,7 @@ def mean_of(values: Sequence[float]) -> Mean | None:
     return Mean(value=estimate.mean, estimate=estimate)
 
 
-def _by_seed(
+def by_seed(
     study: StudyRecord, runs: Sequence[StudyRun], value: Callable[[StudyRun], float | None]
 ) -> dict[int, float]:
     """The mean over tasks, for the seeds that have a value on every task."""
@@ -158,16 +158,16 @@ def _by_seed(
 
 def _summary(study: StudyRecord, label: str, runs: Sequence[StudyRun]) -> CellSummary:
     finished = [run for run in runs if run.status == "finished"]
-    scores = _by_seed(study, runs, lambda run: run.test_score)
-    starts = _starts(study)
+    scores = by_seed(study, runs, lambda run: run.test_score)
+    starts = starting_scores(study)
     roles = [role for role in ROLES if any(role in run.used for run in finished)]
     return CellSummary(
         label=label,
         seeds=len(scores),
         failed=len(runs) - len(finished),
         score=mean_of(list(scores.values())),
-        gain=mean_of(list(_by_seed(study, runs, lambda run: _gain(run, starts)).values())),
-        quality=mean_of(list(_by_seed(study, runs, lambda run: run.quality).values())),
+        gain=mean_of(list(by_seed(study, runs, lambda run: gain_of(run, starts)).values())),
+        quality=mean_of(list(by_seed(study, runs, lambda run: run.quality).values())),
         steps=_mean([run.steps for run in finished]),
         calls={role: _mean([run.used[role].calls for run in finished]) for role in roles},
         tokens={role: _mean([run.used[role].tokens for run in finished]) for role in roles},
@@ -175,7 +175,7 @@ def _summary(study: StudyRecord, label: str, runs: Sequence[StudyRun]) -> CellSu
     )
 
 
-def _starts(study: StudyRecord) -> dict[tuple[str, int], float]:
+def starting_scores(study: StudyRecord) -> dict[tuple[str, int], float]:
     """By task and seed: the score of the task's own starting prompt, as the searches measured it."""
     searching = {cell.label for cell in study.cells if cell.recipe is not None}
     return {
@@ -185,7 +185,8 @@ def _starts(study: StudyRecord) -> dict[tuple[str, int], float]:
     }
 
 
-def _gain(run: StudyRun, starts: Mapping[tuple[str, int], float]) -> float | None:
+def gain_of(run: StudyRun, starts: Mapping[tuple[str, int], float]) -> float | None:
+    """What a run gained over the starting prompt of its task; None where a score is missing."""
     start = starts.get((run.task, run.seed))
     return None if run.test_score is None or start is None else run.test_score - start
 
@@ -216,7 +217,7 @@ def _token_use(
     searching = [cell for cell in study.cells if cell.recipe is not None]
 
     def measured(label: str, count: Callable[[StudyRun, int], float | None]) -> dict[int, float]:
-        return _by_seed(study, by_cell[label], lambda run: count(run, study.same_steps[run.task]))
+        return by_seed(study, by_cell[label], lambda run: count(run, study.same_steps[run.task]))
 
     every = {cell.label: measured(cell.label, search_tokens) for cell in searching}
     optimizer = {cell.label: measured(cell.label, _optimizer_tokens) for cell in searching}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promptdescent.errors import ConfigError
 from promptdescent.records import from_json, to_json
+from promptdescent.report.files import write_whole
 from promptdescent.report.study.analysis import analyse
 from promptdescent.report.study.figure import figure
 from promptdescent.report.study.record import StudyRecord
@@ -19,10 +20,10 @@ def save(study: StudyRecord, folder: Path) -> None:
     """Write the record with what follows from it, one line per run, the tables, and the figure."""
     analysis = analyse(study)
     content = {"record": json.loads(to_json(study)), "analysis": json.loads(to_json(analysis))}
-    _write(folder / ROWS, as_csv(study))
-    _write(folder / TABLES, as_markdown(study, tables(study, analysis), figure=FIGURE))
-    _write(folder / FIGURE, figure(study))
-    _write(folder / RECORD, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_whole(folder / ROWS, as_csv(study))
+    write_whole(folder / TABLES, as_markdown(study, tables(study, analysis), figure=FIGURE))
+    write_whole(folder / FIGURE, figure(study))
+    write_whole(folder / RECORD, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def load(folder: Path) -> StudyRecord | None:
@@ -40,10 +41,3 @@ def load(folder: Path) -> StudyRecord | None:
         raise ConfigError(
             f"{path} was written by another version or is damaged: remove it, and it is made anew"
         ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """In one go, so that a reader never sees a half."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    beside.replace(path)

@@ -30,6 +30,18 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """How far the proposals of one step went."""
+
+    step: int
+    """1, 2, …"""
+    budget: int | None
+    """Words that they were allowed to change; None without a limit."""
+    distance: float
+    """Words that they changed in their parent, in the mean."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StudyRun:
     """One run: a cell on a task with a seed. Scores are None unless it finished."""
 
@@ -55,7 +67,11 @@ class StudyRun:
     """By role, the test rows included."""
     curve: tuple[CurvePoint, ...] = ()
     """After the starting prompt was scored, and after each step."""
+    moves: tuple[Move, ...] = ()
+    """One per step that brought a proposal with a parent."""
     seconds: float = 0.0
+    money: float | None = 0.0
+    """US dollars for what was used; None where a price is not known."""
 
     @property
     def tokens(self) -> int:
@@ -89,6 +105,8 @@ class TaskBudget:
     """Cap of a run on used tokens, the test rows included; None without one."""
     steps: Mapping[str, int]
     """T by cell."""
+    refused: str = ""
+    """Why nothing could be planned for the task; empty if it was."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

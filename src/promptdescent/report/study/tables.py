@@ -5,27 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from promptdescent.records import ROLES, Role, Usage
 from promptdescent.report.study.analysis import LEAST_SEEDS, LEVEL, NEAR, Analysis, CellSummary, Mean, TokenUse
 from promptdescent.report.study.record import StudyRecord
+from promptdescent.report.tables import Table, count, markdown, p_text, signed
+from promptdescent.report.tables import as_markdown as table_as_markdown
 from promptdescent.report.text import duration, one_line
 from promptdescent.stats import GroupDifference
 
 MOST_NAMED = 20
 """Real differences that are listed one by one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Table:
-    """Rows of cells under a header; the first column is words, the others are numbers."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    """Sentences to stand below."""
 
 
 def tables(study: StudyRecord, analysis: Analysis) -> tuple[Table, ...]:
@@ -45,7 +35,7 @@ def headline(study: StudyRecord) -> str:
     caps = [budget for budget in study.budgets if budget.max_tokens is not None]
     said = [
         f"Study {study.grid}: {searches} recipes and {len(study.cells) - searches} prompts without a search, "
-        f"{_count(len(study.tasks), 'task')} ({', '.join(study.tasks)}), {_count(len(study.seeds), 'seed')}; {models}."
+        f"{count(len(study.tasks), 'task')} ({', '.join(study.tasks)}), {count(len(study.seeds), 'seed')}; {models}."
     ]
     if study.equal == "tokens":
         said += [
@@ -53,7 +43,7 @@ def headline(study: StudyRecord) -> str:
             for budget in caps
         ]
     else:
-        said += [f"Every search on {task} takes {_count(steps, 'step')}." for task, steps in study.same_steps.items()]
+        said += [f"Every search on {task} takes {count(steps, 'step')}." for task, steps in study.same_steps.items()]
     if study.simulated:
         said.append(
             "The task model is SIMULATED: calls, tokens and failures are what they are, but scores say nothing of real "
@@ -62,27 +52,9 @@ def headline(study: StudyRecord) -> str:
     return " ".join(said)
 
 
-def as_plain(table: Table) -> str:
-    """Columns as wide as their widest cell."""
-    rows = [table.header, *table.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([table.title, "", *lines, *(("", *table.notes) if table.notes else ())])
-
-
 def as_markdown(study: StudyRecord, made: Sequence[Table], *, figure: str) -> str:
     """The whole study; ``figure`` is the name of the drawing beside it."""
-    parts = [f"# Study: {study.grid}", headline(study)]
-    for table in made:
-        rule = "| " + " | ".join("---" if column == 0 else "---:" for column in range(len(table.header))) + " |"
-        lines = [_markdown_row(table.header), rule, *(_markdown_row(row) for row in table.rows)]
-        parts += [f"## {table.title}", "\n".join(lines), *table.notes]
+    parts = [f"# Study: {markdown(study.grid)}", markdown(headline(study)), *map(table_as_markdown, made)]
     parts.append(f"![Score of the best prompt so far against tokens]({figure})")
     return "\n\n".join(parts) + "\n"
 
@@ -98,7 +70,7 @@ def as_csv(study: StudyRecord) -> str:
     writer.writerow(("cell", "task", "seed", "status", *scores, "steps", *counters, *last))
     for run in study.runs:
         used = [run.used.get(role, Usage()) for role in roles]
-        counts = [count for one in used for count in (one.calls, one.tokens_in, one.tokens_out)]
+        counts = [number for one in used for number in (one.calls, one.tokens_in, one.tokens_out)]
         measured = (run.test_score, run.start_test_score, run.dev_score, run.quality, run.steps, *counts)
         said = (f"{run.seconds:.2f}", run.run, run.ended_because, run.reason, run.prompt)
         writer.writerow((run.cell, run.task, run.seed, run.status, *measured, *said))
@@ -121,8 +93,8 @@ def _scores(study: StudyRecord, analysis: Analysis) -> Table:
 
 
 def _own_scores(cell: CellSummary, *, simulated: bool) -> list[str]:
-    cells = [cell.label, str(cell.seeds), _percent(cell.score), _interval(cell.score), _points(cell.gain)]
-    return [*cells, _percent(cell.quality)] if simulated else cells
+    cells = [cell.label, str(cell.seeds), percent(cell.score), interval(cell.score), points(cell.gain)]
+    return [*cells, percent(cell.quality)] if simulated else cells
 
 
 def _against_reference(study: StudyRecord, analysis: Analysis, label: str) -> list[str]:
@@ -130,11 +102,11 @@ def _against_reference(study: StudyRecord, analysis: Analysis, label: str) -> li
     if found is None:
         return ["", "", "", ""]
     sign = 1 if found.second == label else -1
-    interval = found.difference.interval
-    ends = sorted((100 * sign * interval.low, 100 * sign * interval.high))
+    around = found.difference.interval
+    ends = sorted((100 * sign * around.low, 100 * sign * around.high))
     return [
-        _signed(100 * sign * found.difference.mean),
-        f"{_signed(ends[0])} to {_signed(ends[1])}",
+        signed(100 * sign * found.difference.mean),
+        f"{signed(ends[0])} to {signed(ends[1])}",
         p_text(found.adjusted_p_value),
         "yes" if analysis.real(found) else "no",
     ]
@@ -156,11 +128,12 @@ def _score_notes(study: StudyRecord, analysis: Analysis) -> tuple[str, ...]:
     if analysis.compared_seeds < LEAST_SEEDS:
         notes.append(f"With fewer than {LEAST_SEEDS} seeds no difference is called real.")
     else:
-        notes.append(_named(real, pairs))
+        notes.append(named_differences(real, pairs))
     return tuple(notes)
 
 
-def _named(real: Sequence[GroupDifference], pairs: int) -> str:
+def named_differences(real: Sequence[GroupDifference], pairs: int) -> str:
+    """The real ones of so many differences, the largest first."""
     if not real:
         return f"Of the {pairs} differences none is real."
     largest_first = sorted(real, key=lambda one: -abs(one.difference.mean))
@@ -244,26 +217,18 @@ def _failures(study: StudyRecord) -> Table:
 # --- numbers as text -------------------------------------------------------------------------------------------------
 
 
-def p_text(p_value: float) -> str:
-    """A p-value with the digits that matter."""
-    if p_value < 0.0001:
-        return "<0.0001"
-    return f"{p_value:.4f}" if p_value < 0.1 else f"{p_value:.2f}"
-
-
-def _percent(mean: Mean | None) -> str:
+def percent(mean: Mean | None) -> str:
+    """A mean in percent; empty without one."""
     return "" if mean is None else f"{100 * mean.value:.1f}"
 
 
-def _points(mean: Mean | None) -> str:
-    return "" if mean is None else _signed(100 * mean.value)
+def points(mean: Mean | None) -> str:
+    """A mean as points with their sign; empty without one."""
+    return "" if mean is None else signed(100 * mean.value)
 
 
-def _signed(points: float) -> str:
-    return f"{round(points, 1) + 0.0:+.1f}"  # never -0.0
-
-
-def _interval(mean: Mean | None) -> str:
+def interval(mean: Mean | None) -> str:
+    """Its interval in percent; empty where there is none."""
     if mean is None or mean.estimate is None:
         return ""
     return f"{100 * mean.estimate.interval.low:.1f} to {100 * mean.estimate.interval.high:.1f}"
@@ -277,11 +242,3 @@ def _factors(mean: Mean | None) -> str:
 
 def _roles(study: StudyRecord) -> list[Role]:
     return [role for role in ROLES if any(role in run.used for run in study.runs)]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -8,7 +8,16 @@ from typing import ClassVar
 from promptdescent.errors import DataError
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.base import Score, plain, references
-from promptdescent.tasks.reading import ChoiceReader, Rule, label_key, parse_number, read_number
+from promptdescent.tasks.metrics.booleans import BooleanReader, boolean_labels
+from promptdescent.tasks.reading import (
+    ChoiceReader,
+    Rule,
+    label_key,
+    parse_number,
+    read_number,
+    read_option_text,
+    without_new_example,
+)
 
 RIGHT_OR_WRONG = "An answer is right if it is the given output. The score says how many are right."
 
@@ -33,23 +42,52 @@ class ExactMatch:
 
 @dataclass(frozen=True)
 class Choice:
-    """1 if the label that the reply names is the target, whatever its case. :class:`ChoiceReader` reads it."""
+    """1 if the label that the reply names is the target, whatever its case. :class:`ChoiceReader` reads it.
+
+    Where the labels are option letters and the reply names none, the text of an option stands for its letter, see
+    :func:`read_option_text`; not so with other rules than ``default``. Where ``boolean``, the labels are two that mean
+    true and false, and :class:`BooleanReader` reads the reply: other words for the same count as well. Raises
+    :class:`DataError` for other labels then.
+    """
 
     labels: tuple[str, ...]
     read: Rule = "default"
-    name: ClassVar[str] = "choice"
+    boolean: bool = False
     needs_target: ClassVar[bool] = True
     perfect_score: ClassVar[float] = 1.0
     scoring: ClassVar[str] = RIGHT_OR_WRONG
-    _reader: ChoiceReader = field(init=False, repr=False, compare=False)
+    _reader: ChoiceReader | BooleanReader = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_reader", ChoiceReader(labels=self.labels, rule=self.read))
+        reader: ChoiceReader | BooleanReader = ChoiceReader(labels=self.labels, rule=self.read)
+        if self.boolean:
+            reader = BooleanReader(labels=boolean_labels(self.labels), rule=self.read)
+            object.__setattr__(self, "labels", tuple(sorted(reader.labels)))
+        object.__setattr__(self, "_reader", reader)
+
+    @property
+    def name(self) -> str:
+        return "boolean" if self.boolean else "choice"
 
     def score(self, reply: str, example: Example) -> Score:
-        answer = self._reader.read(reply)
+        answer = self._answer(reply, example.question)
         right = answer is not None and label_key(answer) == label_key(example.target)
         return Score(float(right), answer, settled=answer is not None)
+
+    def _answer(self, reply: str, question: str) -> str | None:
+        """The label that the reply names, if it can before it makes up a new example."""
+        if self.read != "default":
+            return self._named(reply, question)
+        before = without_new_example(reply, question)
+        return self._named(before, question) or (self._named(reply, question) if before != reply else None)
+
+    def _named(self, reply: str, question: str) -> str | None:
+        if isinstance(self._reader, BooleanReader):
+            return self._reader.read(reply, question)
+        found = self._reader.read(reply)
+        if found is None and self.read == "default" and not self._reader.names_any(reply):
+            return read_option_text(reply, question, self.labels)
+        return found
 
 
 @dataclass(frozen=True)
@@ -63,9 +101,13 @@ class Number:
 
     def score(self, reply: str, example: Example) -> Score:
         """Raises :class:`DataError` if the target is no number."""
-        answer, target = read_number(reply), parse_number(example.target)
+        target = parse_number(example.target)
         if target is None:
             raise DataError(no_number(example.target))
+        before = without_new_example(reply, example.question)
+        answer = read_number(before, example.question)
+        if answer is None and before != reply:
+            answer = read_number(reply, example.question)
         return Score(float(answer == target), None if answer is None else str(answer))
 
 

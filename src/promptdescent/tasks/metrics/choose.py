@@ -8,16 +8,45 @@ from typing import TypeVar
 from promptdescent.errors import ConfigError, DataError, nearest
 from promptdescent.tasks.metrics.answers import Choice, ExactMatch, Number, no_number
 from promptdescent.tasks.metrics.base import Metric, references
+from promptdescent.tasks.metrics.booleans import boolean_labels
+from promptdescent.tasks.metrics.brackets import Brackets, check_brackets
 from promptdescent.tasks.metrics.extracted import JsonField, RegexMatch
 from promptdescent.tasks.metrics.function import FunctionMetric
 from promptdescent.tasks.metrics.lists import Comparison, ListMatch, has_marks
+from promptdescent.tasks.metrics.maths import MathMatch
+from promptdescent.tasks.metrics.reference import KINDS, Reference
+from promptdescent.tasks.metrics.reference import Kind as ReferenceKind
 from promptdescent.tasks.metrics.rouge import RougeL, Several, tokens
 from promptdescent.tasks.reading import RULES, Rule, parse_number
 
-METRICS = ("exact", "choice", "number", "f1", "list", "regex", "json", "rouge-l", "judge")
+METRICS = (
+    "exact",
+    "choice",
+    "boolean",
+    "number",
+    "math",
+    "brackets",
+    "f1",
+    "list",
+    "regex",
+    "json",
+    "rouge-l",
+    "reference",
+    "judge",
+)
 """Names of the metrics that are built in; ``module:function`` names any other."""
 
-CHOICES = ("choice", "f1")
+BARE = ("exact", "choice", "boolean", "number", "math", "brackets", "judge")
+"""Metrics that take no argument."""
+
+NEEDS_ARGUMENT = {
+    "regex": "regex:PATTERN, such as regex:#### (.+)",
+    "json": "json:FIELD, such as json:label",
+    "reference": "reference:KIND, such as reference:choice",
+}
+"""Metrics that must be given an argument, and how."""
+
+CHOICES = ("choice", "boolean", "f1")
 """Metrics that read one of several labels."""
 
 MOST_LABELS = 20
@@ -25,6 +54,7 @@ MOST_LABELS = 20
 
 LISTS: dict[str, Comparison] = {"": "share", "same": "same", "ordered": "ordered"}
 ROUGES: dict[str, Several] = {"": "max", "mean": "mean"}
+REFERENCES: dict[str, ReferenceKind] = {kind: kind for kind in KINDS}
 
 Value = TypeVar("Value")
 
@@ -41,10 +71,9 @@ def split_name(name: str) -> tuple[str, str]:
         raise ConfigError(
             f"--metric {name}: no such metric, and a function is named as module:function; {nearest(name, METRICS)}"
         )
-    if head in ("regex", "json") and not argument:
-        example = "regex:PATTERN, such as regex:#### (.+)" if head == "regex" else "json:FIELD, such as json:label"
-        raise ConfigError(f"--metric {name}: write it as {example}")
-    if colon and head in ("exact", "choice", "number", "judge"):
+    if head in NEEDS_ARGUMENT and not argument:
+        raise ConfigError(f"--metric {name}: write it as {NEEDS_ARGUMENT[head]}")
+    if colon and head in BARE:
         raise ConfigError(
             f"--metric {name}: {head} takes nothing after a colon; for a function in a module called {head}, give the "
             "module another name"
@@ -80,8 +109,16 @@ def choose_metric(name: str | None, targets: Sequence[str], *, read: str | None)
     match head:
         case "choice" | "f1":
             return Choice(labels, _rule(read))
+        case "boolean":
+            return Choice(boolean_labels(labels), _rule(read), boolean=True)
         case "number":
             return _number(labels)
+        case "math":
+            return _math(labels)
+        case "brackets":
+            for target in labels:
+                check_brackets(target)
+            return Brackets()
         case "exact":
             return ExactMatch()
         case "list":
@@ -95,6 +132,8 @@ def choose_metric(name: str | None, targets: Sequence[str], *, read: str | None)
             return metric
         case "rouge-l":
             return _rouge(argument, labels)
+        case "reference":
+            return Reference(_argument("reference", argument, REFERENCES))
         case "judge":
             raise ConfigError("--metric judge asks a model: hand in a Judge")
     return FunctionMetric(argument)
@@ -105,6 +144,12 @@ def _number(targets: Sequence[str]) -> Number:
         if parse_number(target) is None:
             raise DataError(f"--metric number: {no_number(target)}")
     return Number()
+
+
+def _math(targets: tuple[str, ...]) -> MathMatch:
+    metric = MathMatch()
+    metric.check(targets)
+    return metric
 
 
 def _rouge(argument: str, targets: Sequence[str]) -> RougeL:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.base import Score
+from promptdescent.tasks.metrics.words import find_enumeration, find_words, without_given, words_of
 from promptdescent.tasks.reading import after_cue
 
 Comparison = Literal["share", "same", "ordered"]
@@ -18,6 +19,11 @@ Comparison = Literal["share", "same", "ordered"]
 _FENCE = re.compile(r"```[\w-]*\n(.*?)```", re.DOTALL)
 _ITEM_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,3}[.)])\s+")
 _OUTER = " \t\r\n*_`\"'\u2018\u2019\u201c\u201d,;."
+MOST_WORDS = 3
+"""In an item of a list of single words; what has more is a part of a sentence."""
+_FUNCTION_WORDS = frozenset(
+    ("a", "an", "the", "is", "are", "was", "were", "be", "to", "of", "in", "i", "i'm", "you", "it", "this", "that")
+)
 _AND = re.compile(r"\s+(?:and|or|&)\s+|^(?:and|or|&)\s+", re.IGNORECASE)
 _LEADING_AND = re.compile(r"^(?:and|or|&)\s+", re.IGNORECASE)
 
@@ -36,7 +42,8 @@ class ListMatch:
 
     comparison: Comparison = "share"
     words: bool = False
-    """Whether items are single words with spaces between them, as in ``pear apple fig``."""
+    """Whether items are single words with spaces between them, as in ``pear apple fig``. Then a list of words that the
+    question has, if the reply holds one, is its answer: see :func:`find_words`."""
     needs_target: ClassVar[bool] = True
     perfect_score: ClassVar[float] = 1.0
 
@@ -55,11 +62,22 @@ class ListMatch:
         return f"An answer is right if it lists exactly the items of the given output, {order}."
 
     def score(self, reply: str, example: Example) -> Score:
-        wanted = read_items(example.target, words=self.words, joined="," not in example.target) or []
-        found = read_items(reply, words=self.words, joined=any(_AND.search(item) for item in wanted))
+        target = example.target
+        wanted = read_items(target, words=self.words, joined="," not in target, may_be_prose=False) or []
+        if self.words:
+            reply = without_given(reply)
+        found = self._words_of_question(reply, example)
+        if found is None:
+            found = read_items(reply, words=self.words, joined=any(_AND.search(item) for item in wanted))
         if found is None:
             return Score(0.0, None)
         return Score(self._value(_keys(found), _keys(wanted)), "; ".join(found) or "[]")
+
+    def _words_of_question(self, reply: str, example: Example) -> list[str] | None:
+        if not self.words or _json_list(reply) is not None:
+            return None
+        known = words_of(example.question)
+        return find_words(after_cue(reply), known) or find_words(reply, known) or find_enumeration(reply, known)
 
     def _value(self, found: list[str], wanted: list[str]) -> float:
         if self.comparison == "ordered":
@@ -75,7 +93,7 @@ def _keys(items: list[str]) -> list[str]:
     return [" ".join(item.casefold().split()).strip(_OUTER) for item in items]
 
 
-def read_items(text: str, *, words: bool = False, joined: bool = False) -> list[str] | None:
+def read_items(text: str, *, words: bool = False, joined: bool = False, may_be_prose: bool = True) -> list[str] | None:
     """The items that a text lists, or None if it lists none. After an answer cue only what follows counts. In order:
 
     1. a JSON list, in a code fence or within other text;
@@ -84,13 +102,27 @@ def read_items(text: str, *, words: bool = False, joined: bool = False) -> list[
     4. what stands between semicolons, or else commas; an ``and`` before the last item is such a comma;
     5. with ``words``, the words; else the whole text as one item.
 
-    ``joined`` says that an ``and`` may stand inside an item, as in ``salt and pepper``.
+    With ``words``, a line of single words with commas between them goes before 3, and a text of which an item has more
+    than :data:`MOST_WORDS` words lists none; nor does a line with spaces between its words that is a sentence.
+
+    ``joined`` says that an ``and`` may stand inside an item, as in ``salt and pepper``; ``may_be_prose`` that the text
+    may hold sentences, and no list.
     """
     if (listed := _json_list(text)) is not None:
         return listed
     text = after_cue(text)
     lines = [line for line in text.split("\n") if line.strip(_OUTER + "#")]
     marked = [line for line in lines if _ITEM_MARK.match(line)]
+    if words and not marked and (line := _line_of_words(lines)):
+        lines = [line]
+    items = _items(lines, marked, words=words, joined=joined)
+    prose = (
+        words and may_be_prose and items and (any(map(_is_prose, items)) or (not marked and _is_sentence(lines[-1])))
+    )
+    return None if prose else items
+
+
+def _items(lines: list[str], marked: list[str], *, words: bool, joined: bool) -> list[str] | None:
     if marked:
         return _bare([_ITEM_MARK.sub("", line, count=1) for line in marked])
     if len(lines) > 1 and lines[0].rstrip(" *_").endswith(":"):
@@ -100,6 +132,25 @@ def read_items(text: str, *, words: bool = False, joined: bool = False) -> list[
     if not lines:
         return None
     return _bare(_between_marks(_without_lead(lines[0], words=words), words=words, joined=joined))
+
+
+def _line_of_words(lines: list[str]) -> str | None:
+    """The first line that has only single words with commas between them, such as "pear, fig" before a remark."""
+    for line in lines:
+        items = _bare(_between_marks(_without_lead(line, words=True), words=True, joined=False))
+        if "," in line and items and len(items) > 1 and not any(" " in item for item in items):
+            return line
+    return None
+
+
+def _is_prose(item: str) -> bool:
+    return len(item.split()) > MOST_WORDS
+
+
+def _is_sentence(line: str) -> bool:
+    """Whether what spaces part are words of a sentence: one is an article or a verb that would stand in any."""
+    words = [word.strip(_OUTER) for word in line.casefold().split()]
+    return len(words) > 2 and not re.search("[,;]", line) and not _FUNCTION_WORDS.isdisjoint(words)
 
 
 def has_marks(text: str) -> bool:

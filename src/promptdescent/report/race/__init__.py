@@ -1,0 +1,1 @@
+"""What a race shows: its record, tables and files."""

@@ -1,0 +1,193 @@
+"""Mathematical answers, in LaTeX or plain, compared by what they mean: 1/2 is 0.5, and x + 1 is 1 + x."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import re
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from promptdescent.errors import ConfigError, DataError
+from promptdescent.records import Example
+from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
+from promptdescent.tasks.metrics.base import Score, plain, references
+from promptdescent.tasks.metrics.deadline import DeadlinePool
+from promptdescent.tasks.reading import after_cue, parse_number
+
+SECONDS = 10.0
+"""What one answer may take; a usual one takes some hundredths."""
+
+LONGEST = 20_000
+"""Characters of a reply's end that are read; of a longer one the beginning is thoughts."""
+
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_FUNCTIONS = "sqrt|pi|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp|min|max|gcd|lcm|inf|oo"
+_COMMAND = re.compile(r"\\(?:begin|end)\{\w+\}|\\[A-Za-z]+|\\.")
+_WORD = re.compile(rf"(?<![^\W\d_])(?!(?:{_FUNCTIONS})\b)[^\W\d_]{{2,}}")
+_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|operatorname)\s*\{([^{}]*)\}")
+_OUTER = " \t\r\n*_`\"'"
+_SQUARE_ROOT = re.compile(r"(?<!\\)\bsqrt\s*\(([^()]*)\)")
+_PLAIN_FUNCTION = re.compile(r"(?<![\\A-Za-z])(pi|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp)\b")
+
+
+@dataclass(frozen=True)
+class MathMatch:
+    """1 if the answer is mathematically equal to the target, as the library math-verify has it.
+
+    Formulas from a model can take for ever to simplify, so each answer is checked in a process of its own and counts as
+    unreadable after ``seconds``, which :attr:`Score.feedback` says. Where math-verify reads no formula in the target,
+    answer and target are compared as text. Raises :class:`ConfigError` if the extra is not installed.
+    """
+
+    seconds: float = SECONDS
+    name: ClassVar[str] = "math"
+    needs_target: ClassVar[bool] = True
+    perfect_score: ClassVar[float] = 1.0
+    scoring: ClassVar[str] = RIGHT_OR_WRONG
+    _pool: DeadlinePool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("math_verify", "pebble") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ConfigError(
+                f'--metric math: not installed: {" and ".join(missing)}, an extra; pip install "promptdescent[math]"'
+            )
+        object.__setattr__(self, "_pool", DeadlinePool(seconds=self.seconds, initializer=prepare_worker))
+
+    def check(self, targets: tuple[str, ...]) -> None:
+        """Raise :class:`DataError` for a target without a letter or digit: no answer could equal it."""
+        for target in targets:
+            if not re.search(r"[^\W_]|\\", target):
+                raise DataError(f"--metric math: the target {target[:60]!r} is no answer; correct the data")
+
+    def score(self, reply: str, example: Example) -> Score:
+        """Waits for the check; :meth:`score_aside` does not hold up an event loop."""
+        if not reply.strip():
+            return Score(0.0, None)
+        future = self._check(reply, example)
+        try:
+            return _score(*future.result())
+        except Exception as error:
+            return self._stopped(error)
+
+    async def score_aside(self, reply: str, example: Example) -> Score:
+        """As :meth:`score`, while other coroutines go on."""
+        if not reply.strip():
+            return Score(0.0, None)
+        try:
+            return _score(*await asyncio.wrap_future(self._check(reply, example)))
+        except Exception as error:
+            return self._stopped(error)
+
+    def close(self) -> None:
+        """End the processes that check; a later answer starts them again."""
+        self._pool.close()
+
+    def _check(self, reply: str, example: Example) -> Future[tuple[bool, str | None]]:
+        return self._pool.submit(check_answer, reply[-LONGEST:], references(example.target))
+
+    def _stopped(self, error: Exception) -> Score:
+        if isinstance(error, TimeoutError):
+            why = f"was stopped after {self.seconds:g} seconds"
+        else:
+            why = f"broke off ({type(error).__name__})"
+        return Score(0.0, None, f"The check of this answer {why}, so it counts as unreadable.")
+
+
+def _score(right: bool, answer: str | None) -> Score:
+    return Score(float(right), answer)
+
+
+# --- in the worker process -------------------------------------------------------------------------------------------
+
+
+def prepare_worker() -> None:
+    """Load math-verify, before the clock of the first answer starts."""
+    import math_verify
+
+    logging.getLogger(math_verify.__name__).setLevel(logging.ERROR)  # it warns that its own time-outs are off
+
+
+def check_answer(reply: str, targets: list[str]) -> tuple[bool, str | None]:
+    """Whether the reply's answer equals one of ``targets``, and the answer as it was read; None if there is none."""
+    answer, formulas = read_formulas(reply)
+    if not formulas and not answer:
+        return False, None
+    as_text = False  # whether a target is no formula, so that any text is an answer
+    for target in targets:
+        wanted = read_target(target)
+        as_text = as_text or not wanted
+        if plain(_without_text(answer)) == plain(_without_text(target)) or (wanted and _equal(wanted, formulas)):
+            return True, answer
+    return False, answer if formulas or as_text else None
+
+
+def read_target(target: str) -> list[Any]:
+    """The formula that ``target`` is, as math-verify has it; [] if it is none."""
+    text = target.rpartition("####")[2].strip()
+    if "$" in text or "\\(" in text or "\\[" in text or _BOXED.search(text):
+        return _parse(text)
+    return _parse(_formula(text) or text)
+
+
+def read_formulas(reply: str) -> tuple[str, list[Any]]:
+    """The answer of a reply as text, and as what math-verify makes of it.
+
+    The answer is what stands in the last ``\\boxed``; else, after an answer cue or of a reply of one line, the line, if
+    it is a formula and no sentence; else what math-verify finds.
+    """
+    if boxed := _last_boxed(reply):
+        return boxed, _parse(f"\\boxed{{{boxed}}}") or _parse(_formula(boxed) or boxed)
+    rest = after_cue(reply)
+    lines = [line for line in rest.split("\n") if line.strip(_OUTER)]
+    first = lines[0].strip(_OUTER).removesuffix(".").strip(_OUTER) if lines else ""
+    if first and (rest is not reply or len(lines) == 1) and (formula := _formula(first)):
+        return first, _parse(formula)
+    found = (_parse(lines[0]) if lines and rest is not reply else []) or _parse(rest)
+    texts = [one for one in found if isinstance(one, str)]
+    return texts[-1] if texts else first, found
+
+
+def _parse(text: str) -> list[Any]:
+    from math_verify import parse
+
+    # Its own time-outs are off: they are signals, and the pool's deadline holds for whatever hangs.
+    return list(parse(text, parsing_timeout=None))
+
+
+def _equal(wanted: list[Any], found: list[Any]) -> bool:
+    from math_verify import verify
+
+    return bool(found) and verify(wanted, found, timeout_seconds=None)
+
+
+def _formula(text: str) -> str | None:
+    """``text`` as LaTeX between dollars if it is a formula, a number as it is; None if it is a sentence."""
+    if "%" not in text and (number := parse_number(text)) is not None:
+        return f"{number:f}"
+    inside = text[1:-1] if len(text) > 2 and text[0] == text[-1] == "$" else text
+    if "$" in inside or _WORD.search(_COMMAND.sub(" ", _TEXT.sub(" ", inside))):
+        return None
+    inside = _SQUARE_ROOT.sub(r"\\sqrt{\1}", inside)
+    inside = _PLAIN_FUNCTION.sub(r"\\\1 ", inside)
+    inside = inside.replace("**", "^").replace("*", r" \cdot ")
+    return f"${inside}$"
+
+
+def _last_boxed(text: str) -> str | None:
+    """What the last ``\\boxed{...}`` that is closed holds."""
+    for start in reversed(list(_BOXED.finditer(text))):
+        depth = 1
+        for place in range(start.end(), len(text)):
+            depth += {"{": 1, "}": -1}.get(text[place], 0)
+            if depth == 0:
+                return text[start.end() : place].strip() or None
+    return None
+
+
+def _without_text(answer: str) -> str:
+    """An answer without what LaTeX puts around words: ``\\text{(C)}`` is (C)."""
+    return _TEXT.sub(r"\1", answer).replace("$", "").strip()

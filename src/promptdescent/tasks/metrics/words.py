@@ -1,0 +1,114 @@
+"""Lists of single words, found in a reply by the words that the question has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_ITEM_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,3}[.):])\s+")
+_NUMBER_WITHIN = re.compile(r"(?:(?<=\s)|^)\(?\d{1,3}[.)]\s+")
+_BETWEEN = re.compile(r"\s*(?:[,;|<>/\u2192\u21d2]|->|=>)\s*|\s+")
+_LEAD = re.compile(r"\A[^,;]*?:\s+")
+_REMARK = re.compile(r"\s+[-\u2013\u2014]\s.*|\s+\(.*|:\s.*")
+# "The words to be sorted are: pear, fig", with the list in that line, the next one, or the lines with marks below.
+_GIVEN = re.compile(
+    r"^[^\n:]*\b(?:to\s+be\s+(?:sorted|ordered|arranged|put)|unsorted)\b[^\n:]*:"
+    r"(?:[ \t]*\S[^\n]*|\s*(?:(?:[-*\u2022\u2013]|\(?\d{1,3}[.):])[ \t]+[^\n]*(?:\n|\Z))+|\s*\S[^\n]*)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_OUTER = " \t\r*_`\"'\u2018\u2019\u201c\u201d,;.()[]{}"
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a question that its answer may list, as :func:`find_words` compares them."""
+    return frozenset(word.strip(_OUTER + ":?!") for word in text.casefold().split())
+
+
+def find_words(text: str, known: frozenset[str]) -> list[str] | None:
+    """The last list in ``text``, or None if there is none; but none that has only a part of an earlier one's words.
+
+    A list is a line of two words and more, with spaces, commas, arrows or numbers between them and perhaps a lead that
+    ends in a colon; or several lines of one word each, with bullets or numbers or without. Its words must all be
+    ``known``; but where several lines of one word have a mark each, half of them will do, for the rest is a part of
+    that answer, too. An ``and`` before the last word does not count.
+    """
+    best: list[str] | None = None
+    for found in _lists(text.split("\n"), known):
+        if best is None or not _known(found, known) < _known(best, known):
+            best = found
+    return best
+
+
+def _known(words: list[str], known: frozenset[str]) -> frozenset[str]:
+    return known & {word.casefold() for word in words}
+
+
+def _lists(lines: list[str], known: frozenset[str]) -> Iterator[list[str]]:
+    """The lists of ``lines``, in order."""
+    column: list[str] = []  # words of the lines just above that have one each
+    marked: list[str] = []  # those of lines with marks, known or not
+    for line in [*lines, "."]:
+        if line != "." and not line.strip(_OUTER + "#"):
+            continue
+        words = _line_of_words(line, known)
+        if len(words) != 1:
+            if len(column) > 1 and len(column) >= len(marked):
+                yield column
+            column = []
+        else:
+            column = [*column, *words]
+        item = _split(_ITEM_MARK.sub("", line, count=1), known) if _ITEM_MARK.match(line) else []
+        if len(item) != 1:
+            if len(marked) > 1 and 2 * sum(word.casefold() in known for word in marked) >= len(marked):
+                yield marked
+            marked = []
+        else:
+            marked = [*marked, *item]
+        if len(words) > 1:
+            yield words
+
+
+def find_enumeration(text: str, known: frozenset[str]) -> list[str] | None:
+    """The last three words or more with commas between them within a sentence, at least half of them ``known``.
+
+    "The pear, fig, and plum are sorted" has three; what begins with an ``and`` but is no known word ends the list.
+    """
+    found: list[str] | None = None
+    for sentence in re.split(r"\n|(?<=[.!?:])\s", text):
+        run: list[str] = []
+        for place, part in enumerate(sentence.split(",")):
+            words = [bare for word in part.split() if (bare := word.strip(_OUTER))]
+            ends = not words or (len(words) > 1 and place > 0)
+            if ends and len(words) > 1 and words[0] in ("and", "or", "&") and words[1].casefold() in known:
+                run.append(words[1])
+            elif not ends:
+                run.append(words[-1])
+            if ends or place == sentence.count(","):
+                if len(run) > 2 and 2 * sum(word.casefold() in known for word in run) >= len(run):
+                    found = run
+                run = words[-1:]
+    return found
+
+
+def without_given(text: str) -> str:
+    """``text`` without lists that it only gives as the words to be sorted."""
+    return _GIVEN.sub("\n", text)
+
+
+def _line_of_words(line: str, known: frozenset[str]) -> list[str]:
+    """The words of a line that is nothing but known words; else none."""
+    bare = _ITEM_MARK.sub("", line, count=1)
+    for text in (bare, _LEAD.sub("", bare, count=1), bare.rpartition(": ")[2], _REMARK.sub("", bare, count=1)):
+        words = _split(text, known)
+        if words and all(word.casefold() in known for word in words):
+            return words
+    return []
+
+
+def _split(text: str, known: frozenset[str]) -> list[str]:
+    parts = [part.strip(_OUTER) for part in _BETWEEN.split(_NUMBER_WITHIN.sub(" ", text))]
+    words = [part for part in parts if part]
+    before_last = words[-2].casefold() if len(words) > 2 else ""
+    if before_last in ("and", "&") and [word.casefold() for word in words].count(before_last) > (before_last in known):
+        del words[-2]  # one more than the question has
+    return words

@@ -1,0 +1,66 @@
+"""Where in a reply its answer stands: after an answer cue, and before an example that the model makes up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+CUE = re.compile(r"(?<![^\W_])(?:answer[*_`]*\s+is\b|answer[*_`]*\s*:|I\s+choose\b)|####", re.IGNORECASE)
+
+QUOTES = "\"'\u2018\u2019\u201c\u201d"
+DASHES = "\u2013\u2014"
+MARKS = rf"[\s*_`>{QUOTES}:={DASHES}-]*"
+"""Pattern of the marks of Markdown and the quotes that may stand before an answer."""
+
+OUTER = f" \t\r\n*_`>{QUOTES}()[]{{}}.,:;!"
+"""Marks that may stand about an answer and are no part of it."""
+
+_LEAD = re.compile(r"[ \t]*([A-Z]\w*(?: \w+)?):[ \t]+(\S.*)")
+
+
+def after_cue(text: str) -> str:
+    """What follows the last answer cue that anything follows, or the whole text."""
+    for rest in what_follows_cues(text):
+        rest = rest.lstrip(" \t:=")
+        if rest.strip(OUTER):
+            return rest
+    return text
+
+
+def what_follows_cues(text: str) -> Iterator[str]:
+    """What follows each answer cue up to the end of ``text``, the last cue first."""
+    return (text[cue.end() :] for cue in reversed(list(CUE.finditer(text))))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that are not blank."""
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def without_new_example(reply: str, question: str) -> str:
+    """``reply`` up to where it makes up a new example, as base models do that have seen a few.
+
+    A new example is a line after the first one that has the lead of a line of the question, such as "Review:", and goes
+    on in another way. A line that repeats the question's line or a part of it starts none.
+    """
+    asked = {lead: _plain(rest) for lead, rest in map(_lead, question.split("\n")) if lead}
+    if not asked:
+        return reply
+    start = 0
+    for line in reply.split("\n"):
+        lead, rest = _lead(line)
+        known = asked.get(lead)
+        if known is not None and reply[:start].strip() and _plain(rest) not in known and known not in _plain(rest):
+            return reply[:start]
+        start += len(line) + 1
+    return reply
+
+
+def _lead(line: str) -> tuple[str, str]:
+    """ "Review" and what follows of "Review: The soup is good."; two empty texts of a line without a lead."""
+    match = _LEAD.match(line)
+    return (match[1], match[2]) if match else ("", "")
+
+
+def _plain(text: str) -> str:
+    return "".join(text.casefold().split()).strip("*_`.,:;!" + QUOTES)

@@ -1,0 +1,64 @@
+"""Options with letters whose text a reply names instead of the letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from promptdescent.tasks.reading.choices import ChoiceReader, label_key, option_letter
+from promptdescent.tasks.reading.cues import OUTER, what_follows_cues
+
+_OPTION = re.compile(r"\(([A-Z])\)[ \t]+|^[ \t]*([A-Z])[.)][ \t]+", re.MULTILINE)
+_ARTICLE = re.compile(r"^(?:a|an|the)\s+", re.IGNORECASE)
+
+_IS = re.compile(r"\b(?:is|are|was|were|be)[ \t]+", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+
+
+def read_option_text(reply: str, question: str, labels: Sequence[str]) -> str | None:
+    """The one of ``labels`` whose option in ``question`` the reply names by its text, as "Paris" for "(B) Paris".
+
+    It must be the whole reply, or what follows an answer cue, or what the first or last sentence ends on, behind "is":
+    "The capital is Paris", but neither "It is not Paris" nor "Paris is large". None if no text is named so, or that of
+    another letter.
+    """
+    texts = option_texts(question)
+    by_text = {label_key(text): letter for letter, text in texts.items()}
+    if len(by_text) < max(2, len(texts)):
+        return None
+    reader = _reader(tuple(texts.values()))
+    for said in _said(reply):
+        if found := reader.read(_ARTICLE.sub("", said.lstrip(OUTER))):
+            letter = by_text[label_key(found)]
+            return next((label for label in labels if option_letter(label) == letter), None)
+    return None
+
+
+def _said(reply: str) -> Iterator[str]:
+    """What of ``reply`` may be nothing but the text of an option."""
+    yield reply
+    for rest in what_follows_cues(reply):
+        yield _SENTENCE_END.split(rest.lstrip(OUTER), maxsplit=1)[0]
+    sentences = [sentence for sentence in _SENTENCE_END.split(reply) if sentence.strip()]
+    for sentence in (*sentences[-1:], *sentences[:1]):
+        if not re.search(r"\bnot\b|n['\u2019]t\b", sentence):
+            yield from (sentence[match.end() :] for match in _IS.finditer(sentence))
+
+
+def option_texts(question: str) -> dict[str, str]:
+    """The text of each option by its letter, without an article; empty if the letters do not count from A on."""
+    found = list(_OPTION.finditer(question))
+    texts: dict[str, str] = {}
+    for place, match in enumerate(found):
+        end = found[place + 1].start() if place + 1 < len(found) else len(question)
+        text = _ARTICLE.sub("", question[match.end() : end].partition("\n")[0].strip(OUTER))
+        if (match[1] or match[2]) != "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[place : place + 1] or len(text) < 2:
+            return {}
+        texts[match[1] or match[2]] = text
+    return texts
+
+
+@lru_cache(maxsize=256)
+def _reader(texts: tuple[str, ...]) -> ChoiceReader:
+    return ChoiceReader(labels=texts, rule="line")

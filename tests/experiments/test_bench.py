@@ -1,0 +1,166 @@
+"""Benches on made-up rows and simulated models, with real runs in worker processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bench_samples import Heard, counting_rows, small_plan, sports_rows, write_bbh
+
+from promptdescent.errors import ConfigError
+from promptdescent.experiments.bench import BenchPlan, run_bench
+from promptdescent.report.bench.record import BenchRecord
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return write_bbh(tmp_path / "bbh", sports_understanding=sports_rows(), object_counting=counting_rows())
+
+
+def run(plan: BenchPlan, folder: Path, heard: Heard | None = None) -> BenchRecord:
+    return run_bench(plan, folder, workers=2, observer=heard or Heard())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[BenchPlan, Path, BenchRecord]:
+    """A bench of two tasks, two recipes and two seeds that has come to its end."""
+    place = tmp_path_factory.mktemp("finished")
+    plan = small_plan(
+        write_bbh(place / "bbh", sports_understanding=sports_rows(), object_counting=counting_rows()), seeds=(0, 1)
+    )
+    return plan, place / "bench", run(plan, place / "bench")
+
+
+def test_a_bench_has_every_task_cell_and_seed_with_empty_and_cot(
+    finished: tuple[BenchPlan, Path, BenchRecord],
+) -> None:
+    _, _, bench = finished
+    assert bench.whole
+    (study,) = bench.studies.values()
+    assert {(one.task, one.cell, one.seed) for one in study.runs} == {
+        (task, cell, seed)
+        for task in ("sports_understanding", "object_counting")
+        for cell in ("Empty", "CoT", "gpo", "opro:gpo-paper")
+        for seed in (0, 1)
+    }
+    assert bench.sizes == {name: {"train": 8, "dev": 10, "test": 20} for name in study.tasks}
+    assert all(one.test_score is not None for one in study.runs)
+
+
+def test_fixed_splits_are_the_same_rows_for_every_seed_and_the_rows_are_files(
+    finished: tuple[BenchPlan, Path, BenchRecord],
+) -> None:
+    _, folder, _ = finished
+    rows = folder / "rows" / "object_counting"
+    drawn = [set((rows / f"{split}.jsonl").read_text().splitlines()) for split in ("train", "dev", "test")]
+    assert [len(part) for part in drawn] == [8, 10, 20]
+    assert len(set.union(*drawn)) == 38
+    known = {(row["input"], row["target"]) for row in counting_rows()}
+    assert {(json.loads(line)["input"], json.loads(line)["target"]) for line in set.union(*drawn)} <= known
+
+
+def test_given_again_a_finished_bench_runs_nothing(finished: tuple[BenchPlan, Path, BenchRecord]) -> None:
+    plan, folder, bench = finished
+    heard = Heard()
+    assert run(plan, folder, heard) == bench
+    assert heard.runs == []
+
+
+def test_all_runs_of_a_task_are_in_one_store_and_share_replies(finished: tuple[BenchPlan, Path, BenchRecord]) -> None:
+    _, folder, _ = finished
+    stores = sorted(str(path.parent.relative_to(folder)) for path in folder.rglob("*.db"))
+    assert stores == ["simulated/runs/object_counting", "simulated/runs/sports_understanding"]
+
+
+def test_steps_say_how_far_they_moved_and_what_they_were_allowed(
+    finished: tuple[BenchPlan, Path, BenchRecord],
+) -> None:
+    (study,) = finished[2].studies.values()
+    moves = [move for one in study.runs for move in one.moves if one.cell == "gpo"]
+    assert moves
+    assert all(move.budget is not None and move.budget >= 10 and move.distance > 0 for move in moves)
+    assert all(move.budget is None for one in study.runs for move in one.moves if one.cell == "opro:gpo-paper")
+
+
+def test_the_budget_is_a_cap_on_all_runs_together(data_dir: Path, tmp_path: Path) -> None:
+    plan = small_plan(data_dir, budget=400_000, equal="tokens")
+    assert plan.runs == 2 * (4 + 2)
+    assert plan.cap == 33_333
+    (study,) = run(plan, tmp_path / "bench").studies.values()
+    assert all(0 < one.tokens <= 33_333 for one in study.runs)
+
+
+def test_a_budget_below_a_token_per_run_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--budget 3 is less than a token for each of"):
+        run(small_plan(data_dir, budget=3), tmp_path / "bench")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("missing", "object_counting"),
+        ("no answer key", "object_counting"),
+        ("one class", "same target"),
+        ("not json", "object_counting.json"),
+    ],
+)
+def test_a_task_that_cannot_take_part_is_a_hole_and_the_rest_goes_on(
+    broken: str, said: str, data_dir: Path, tmp_path: Path
+) -> None:
+    file = data_dir / "object_counting.json"
+    match broken:
+        case "missing":
+            file.unlink()
+        case "no answer key":
+            write_bbh(data_dir, object_counting=[{**row, "target": ""} for row in counting_rows()])
+        case "one class":
+            write_bbh(data_dir, object_counting=[{**row, "target": "7"} for row in counting_rows()])
+        case _:
+            file.write_text("{", encoding="utf-8")
+    heard = Heard()
+    bench = run(small_plan(data_dir), tmp_path / "bench", heard)
+    (hole,) = bench.holes
+    assert hole.task == "object_counting"
+    assert said in hole.reason
+    assert "\n" not in hole.reason
+    assert [one for one in heard.messages if hole.reason in one] != []
+    assert not bench.whole
+    (study,) = bench.studies.values()
+    assert study.tasks == ("sports_understanding",)
+    assert study.failed == ()
+
+
+def test_a_folder_without_any_usable_task_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no task of bbh can take part") as caught:
+        run(small_plan(tmp_path / "nowhere"), tmp_path / "bench")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_task_is_refused_with_the_nearest_known_one(data_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="object_counting"):
+        small_plan(data_dir, tasks=("object_countin",))
+
+
+def test_splits_per_seed_draw_other_rows(data_dir: Path, tmp_path: Path) -> None:
+    bench = run(small_plan(data_dir, splits="per-seed", tasks=("object_counting",), seeds=(0, 1)), tmp_path / "bench")
+    (study,) = bench.studies.values()
+    assert study.seeds == (0, 1)
+    assert (tmp_path / "bench" / "simulated" / "runs" / "object_counting" / "seed-1").is_dir()
+
+
+def test_a_shared_row_and_a_prompt_that_quotes_rows_are_found(tmp_path: Path) -> None:
+    rows = sports_rows()
+    folder = write_bbh(
+        tmp_path / "bbh", sports_understanding=[*rows, *({**row, "input": row["input"].upper()} for row in rows)]
+    )
+    bench = run(small_plan(folder, tasks=("sports_understanding",)), tmp_path / "bench")
+    assert any(leak.kind == "shared row" for leak in bench.leaks)
+
+
+def test_two_models_are_two_studies_and_a_model_that_cannot_be_opened_is_a_hole(data_dir: Path, tmp_path: Path) -> None:
+    plan = small_plan(data_dir, models=("simulated:", "local:/no/such/file.gguf"))
+    bench = run(plan, tmp_path / "bench")
+    assert list(bench.studies) == ["simulated:"]
+    assert {hole.model for hole in bench.holes} == {"local:/no/such/file.gguf"}
+    assert {hole.task for hole in bench.holes} == set(plan.tasks)
