@@ -18,15 +18,22 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "promptdescent"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+OF_OTHER_ENVIRONMENTS = "experiments/race/peers/"
+"""Scripts that run where another system is installed, and never in ours."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 HEAVY = frozenset(
     {
         "aiohttp",
         "alembic",
+        "datasets",
+        "duckdb",
         "genai_prices",
+        "math_verify",
+        "pebble",
         "psycopg",
         "pydantic",
+        "ray",
         "rich",
         "sqlalchemy",
         "aiolimiter",
@@ -70,6 +77,7 @@ MAY_START_TASKS_OR_THREADS = {
     "api.py": {"Thread", "create_task"},  # the front door is sync, also inside a running loop
     "store/": {"Thread", "to_thread"},  # the one writer
     "experiments/executor.py": {"Thread"},  # one per worker process, which it waits for
+    "experiments/race/peers/": {"ThreadPoolExecutor"},  # a process of its own
     "experiments/worker.py": {"create_task"},  # a run, and the end of the input that would stop it
 }
 
@@ -215,13 +223,16 @@ def test_the_package_of_models_loads_none_of_them() -> None:
 def test_dependencies_are_those_imported() -> None:
     """Every third-party import is declared, and every declared dependency is imported."""
     extras = PROJECT["project"]["optional-dependencies"]
-    declared = {
-        re.split(r"[\[<>=]", requirement)[0]
-        for requirement in PROJECT["project"]["dependencies"] + extras["local"] + extras["parquet"] + extras["postgres"]
-    }
+    optional = [requirement for extra, requirements in extras.items() if extra != "dev" for requirement in requirements]
+    declared = {re.split(r"[\[<>=]", requirement)[0] for requirement in PROJECT["project"]["dependencies"] + optional}
     declared -= {"psycopg"}  # loaded by SQLAlchemy, by the scheme of the store's URL
-    distributions = {"genai_prices": "genai-prices", "yaml": "pyyaml"}
-    names = {name for path in MODULES for name in third_party_imports(path.read_text(encoding="utf-8"))}
+    distributions = {"genai_prices": "genai-prices", "math_verify": "math-verify", "yaml": "pyyaml"}
+    names = {
+        name
+        for path in MODULES
+        if not inside(path).startswith(OF_OTHER_ENVIRONMENTS)
+        for name in third_party_imports(path.read_text(encoding="utf-8"))
+    }
     assert {distributions.get(name, name) for name in names} == declared
 
 

@@ -5,6 +5,7 @@ Ray has one connection per process: whoever asks for the same cluster shares it,
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import logging
@@ -28,7 +29,7 @@ HERE, RUNNING = "local", "auto"
 LONGEST_FOLDER = 40
 """Characters of a folder for Ray's sockets, whose whole paths may have 107."""
 
-STARTS = 3
+STARTS = 2
 """Tries to make a cluster of this machine: Ray gives its processes half a minute, which is short on a busy one."""
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -150,7 +151,7 @@ def _initialize(ray: Any, address: str, *, processors: int | None) -> str | None
         except Exception as failed:
             error = failed
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                atexit.register(shutil.rmtree, folder, ignore_errors=True)
     said = " ".join(str(error).split())[:300]
     raise ConfigError(
         f"--ray {address}: no Ray cluster could be used ({said}). `ray start` makes this machine part of one, and "

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from promptdescent.cli import bench as command
 from promptdescent.cli import main
-from promptdescent.experiments.bench import BenchPlan
+from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.report.bench.record import BenchHole, BenchRecord
 from promptdescent.report.study.record import StudyCell, StudyRecord, StudyRun
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 
 import promptdescent
 from promptdescent import runner
+from promptdescent.cli import main
 from promptdescent.config import RunSpec
 from promptdescent.report.record import canonical, run_record
 from promptdescent.report.text import summary
 from promptdescent.store.store import Store
-from whole_runs import kill_after, optimize_arguments, run, write_rows
+from whole_runs import kill_after, optimize_arguments, write_rows
 
 ASK = "Now give the kind of message alone."
 SETTINGS: dict[str, Any] = {
@@ -213,14 +215,16 @@ def test_the_text_of_a_file_is_kept_and_a_changed_file_is_seen(
 
 
 def test_a_recorded_prompt_is_scored_in_as_many_rounds_as_it_was_found_in(
-    rows: Path, first: dict[str, Any], store: Path
+    rows: Path, first: dict[str, Any], store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = f"{first['id']}:best"
-    asked = ["evaluate", best, rows, "--input=text", "--target=label", "--task-model=simulated:plain", "--on=dev"]
-    run(*asked, "--store", store)
-    assert shown(store)["task"]["second_round"] == ASK
-    run(*asked, "--second-round=", "--store", store)
-    assert "second_round" not in shown(store)["task"]
+    asked = ["evaluate", f"{first['id']}:best", str(rows), "--input=text", "--target=label", "--on=dev", "--quiet"]
+    for flag, second_round in (("--seed=5", ASK), ("--second-round=", None)):
+        command = [*asked, "--task-model=simulated:plain", f"--store={store}", flag]
+        monkeypatch.setattr(sys, "argv", ["promptdescent", *command])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert not ended.value.code
+        assert shown(store)["task"].get("second_round") == second_round
 
 
 def test_wrong_rows_are_shown_with_both_replies(many: list[dict[str, str]], tmp_path: Path) -> None:

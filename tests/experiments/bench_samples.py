@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from promptdescent.experiments.bench import BenchPlan
+from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.experiments.grids import grid_of
 from promptdescent.report.study.record import StudyRun
 from promptdescent.tasks.benchmarks import suite_named

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench_samples import Heard, counting_rows, small_plan, sports_rows, write_bbh
 
 from promptdescent.errors import ConfigError
-from promptdescent.experiments.bench import BenchPlan, run_bench
+from promptdescent.experiments.bench import run_bench
+from promptdescent.experiments.bench_plan import BenchPlan
+from promptdescent.experiments.study import held
 from promptdescent.report.bench.record import BenchRecord
+from promptdescent.store.store import Store
 
 
 @pytest.fixture
@@ -164,3 +169,53 @@ def test_two_models_are_two_studies_and_a_model_that_cannot_be_opened_is_a_hole(
     assert list(bench.studies) == ["simulated:"]
     assert {hole.model for hole in bench.holes} == {"local:/no/such/file.gguf"}
     assert {hole.task for hole in bench.holes} == set(plan.tasks)
+
+
+def test_tasks_that_differ_in_their_rows_alone_do_not_share_runs_in_one_store(tmp_path: Path) -> None:
+    others = [{**row, "input": f"{row['input']} True?"} for row in sports_rows()]
+    folder = write_bbh(tmp_path / "bbh", sports_understanding=sports_rows(), web_of_lies=others)
+    plan = small_plan(folder, tasks=("sports_understanding", "web_of_lies"))
+    bench = run_bench(plan, tmp_path / "bench", workers=2, observer=Heard(), runs_in=str(tmp_path / "one"))
+    (study,) = bench.studies.values()
+    assert bench.whole
+    assert len({one.run for one in study.runs}) == len(study.runs) == 8
+
+
+def test_a_task_that_is_mended_joins_and_nothing_else_is_run_again(data_dir: Path, tmp_path: Path) -> None:
+    file = data_dir / "object_counting.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text("{", encoding="utf-8")
+    assert not run(small_plan(data_dir), tmp_path / "bench").whole
+    file.write_text(text, encoding="utf-8")
+    heard = Heard()
+    assert run(small_plan(data_dir), tmp_path / "bench", heard).whole
+    ids = {one.run for one in heard.runs if one.task == "sports_understanding"}
+    stores = tmp_path / "bench" / "simulated" / "runs"
+    with closing(Store.open(stores / "sports_understanding")) as store:
+        assert {row.id for row in store.runs()} == ids
+
+
+@pytest.mark.parametrize("change", ["rows", "steps"])
+def test_another_bench_in_the_same_folder_is_refused_and_nothing_is_overwritten(
+    change: str, data_dir: Path, tmp_path: Path
+) -> None:
+    plan = small_plan(data_dir, models=("simulated:", "simulated:noisy"), tasks=("object_counting",))
+    run(plan, tmp_path / "bench")
+    files = {path: path.read_bytes() for path in (tmp_path / "bench").rglob("*") if path.suffix in (".json", ".jsonl")}
+    other = {"rows": {"dev_rows": 12}, "steps": {"steps": 1}}[change]
+    with pytest.raises(ConfigError, match="--store"):
+        run(replace(plan, settings={**plan.settings, **other}), tmp_path / "bench")
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_only_one_process_at_a_time_works_on_a_bench(data_dir: Path, tmp_path: Path) -> None:
+    with held(tmp_path / "bench", "bench"), pytest.raises(ConfigError, match="another process is at work on the bench"):
+        run(small_plan(data_dir), tmp_path / "bench")
+    assert not (tmp_path / "bench" / "rows").exists()
+
+
+def test_models_of_one_name_for_the_file_system_have_folders_of_their_own(data_dir: Path, tmp_path: Path) -> None:
+    plan = small_plan(data_dir, models=("simulated:", "simulated"), tasks=("object_counting",))
+    bench = run(plan, tmp_path / "bench")
+    assert list(bench.studies) == ["simulated:"]
+    assert len([path for path in (tmp_path / "bench").iterdir() if path.name.startswith("simulated-")]) == 1

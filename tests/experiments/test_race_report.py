@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +121,7 @@ def test_a_hole_takes_its_seed_out_of_the_means_and_is_listed() -> None:
     assert other.difference.seeds == 2
     assert not other.difference.real  # two seeds show nothing
     text = text_of(race)
-    assert "| other | u | 2 | it crashed \\| <b>badly</b> then |" in text
+    assert "| other | u | 2 | it crashed \\| \\<b>badly\\</b> then |" in text
     assert "## Scores by task" in text
 
 
@@ -155,3 +157,13 @@ def test_one_seed_and_no_result_at_all_make_a_report_too(tmp_path: Path) -> None
     save(race_of([made_up("gpo", 0, 0.5), made_up("other", 0, 0.6)]), tmp_path)
     content = json.loads((tmp_path / RECORD).read_text(encoding="utf-8"))
     assert content["analysis"]["contestants"][1]["difference"]["p_value"] is None
+
+
+def test_what_a_peer_said_is_shown_as_it_is_and_nothing_of_it_acts() -> None:
+    said = "<img src=x onerror=1> [click](javascript:x)"
+    race = race_of([replace(hole("gpo", 0), reason=said), made_up("opro", 0, 0.5, prompt="=HYPERLINK(1)")])
+    page = race_as_markdown(race, race_tables(race, analyse_race(race)))
+    assert r"\<img src=x onerror=1> \[click](javascript:x)" in page
+    assert re.search(r"(?<!\\)[<\[](img|click)", page) is None
+    rows = list(csv.DictReader(io.StringIO(race_as_csv(race))))
+    assert [row["prompt"] for row in rows if row["contestant"] == "opro"] == ["'=HYPERLINK(1)"]

@@ -48,13 +48,26 @@ def in_the_middle(store: Store) -> int:
     return len(runs) if all(replies.get(run, 0) >= MIDDLE for run in runs) else 0
 
 
-def asked_again(store: Store) -> dict[str, int]:
-    """By run: requests beyond the first of a call."""
+def paid_twice(store: Store) -> dict[str, int]:
+    """By run: answers beyond the first of a call."""
     from sqlalchemy import func, select
 
-    attempts = tables().attempts
+    attempts, ends = tables().attempts, tables().attempt_ends
+    joined = (ends.c.run_id == attempts.c.run_id) & (ends.c.attempt == attempts.c.attempt)
     number = func.count() - func.count(attempts.c.call.distinct())
-    return dict(map(tuple, store.database.read(select(attempts.c.run_id, number).group_by(attempts.c.run_id))))
+    query = select(attempts.c.run_id, number).join(ends, joined).where(ends.c.error.is_(None))
+    return dict(map(tuple, store.database.read(query.group_by(attempts.c.run_id))))
+
+
+def unanswered(store: Store) -> dict[str, int]:
+    """By run: requests whose end nobody recorded."""
+    from sqlalchemy import func, select
+
+    attempts, ends = tables().attempts, tables().attempt_ends
+    joined = (ends.c.run_id == attempts.c.run_id) & (ends.c.attempt == attempts.c.attempt)
+    number = func.count() - func.count(ends.c.attempt)
+    query = select(attempts.c.run_id, number).join(ends, joined, isouter=True)
+    return dict(map(tuple, store.database.read(query.group_by(attempts.c.run_id))))
 
 
 def kill_one_at_work(process: subprocess.Popen[str], store: Store) -> set[int]:
@@ -100,8 +113,9 @@ def test_a_study_on_a_cluster_is_that_of_processes_though_a_worker_is_killed(tmp
         for run in runs
     }
     assert sorted(begun.values()) == [1] * (len(runs) - 1) + [2]  # the killed one went on where it was
-    again = asked_again(store)
     killed = next(run for run, times in begun.items() if times == 2)
-    assert {run for run, number in again.items() if number} <= {killed}
-    assert again[killed] <= IN_FLIGHT
+    assert set(paid_twice(store).values()) == {0}
+    in_flight = unanswered(store)
+    assert in_flight.pop(killed) <= IN_FLIGHT
+    assert set(in_flight.values()) == {0}
     store.close()

@@ -35,6 +35,9 @@ PHRASINGS: dict[str, Callable[[str], str]] = {
 
 WORDS = ("pear", "fig", "apple", "plum", "it&t", "o'neil", "sub-zero", "syndrome", "and", "quince")
 
+unhurried = settings(deadline=None)
+"""No limit for one case: it says more of the machine, or of sympy's first use, than of a reader."""
+
 phrased = st.sampled_from(sorted(PHRASINGS))
 
 
@@ -56,6 +59,7 @@ LETTER_FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
+@unhurried
 @given(st.sampled_from(LETTERS), st.sampled_from(LETTERS), st.sampled_from(sorted(LETTER_FORMS)), phrased)
 def test_letters(label: str, other: str, form: str, phrasing: str) -> None:
     metric = choose_metric("choice", LETTERS, read=None)
@@ -63,6 +67,7 @@ def test_letters(label: str, other: str, form: str, phrasing: str) -> None:
     assert value(metric, reply, other) == float(label == other)
 
 
+@unhurried
 @given(st.sampled_from(LETTERS), st.lists(st.sampled_from(LETTERS), min_size=1, unique=True))
 def test_letters_after_the_options_are_named(label: str, named: list[str]) -> None:
     metric = choose_metric("choice", LETTERS, read=None)
@@ -86,6 +91,7 @@ EXPLAINED: dict[str, Callable[[str], str]] = {
 }
 
 
+@unhurried
 @given(
     st.sampled_from([0, 1, 2, 3]),
     st.sampled_from([*TRUE, *FALSE]),
@@ -117,6 +123,7 @@ NUMBER_FORMS: dict[str, Callable[[int], str]] = {
 }
 
 
+@unhurried
 @given(st.integers(-(10**7), 10**7), st.integers(-(10**7), 10**7), st.sampled_from(sorted(NUMBER_FORMS)), phrased)
 def test_numbers(number: int, other: int, form: str, phrasing: str) -> None:
     metric = choose_metric("number", ["1"], read=None)
@@ -167,6 +174,7 @@ BRACKET_FORMS: dict[str, Callable[[str, str], str]] = {
 }
 
 
+@unhurried
 @given(sequences(), st.sampled_from(sorted(BRACKET_FORMS)), phrased, st.sampled_from(")]}>"))
 def test_brackets(opened: str, form: str, phrasing: str, other: str) -> None:
     target = " ".join(closing(opened))
@@ -202,6 +210,7 @@ AROUND: dict[str, Callable[[str], str]] = {
 }
 
 
+@unhurried
 @given(
     st.lists(st.sampled_from(WORDS), min_size=3, max_size=7, unique=True),
     st.sampled_from(sorted(LAYOUTS)),
@@ -244,7 +253,7 @@ MATHS_FORMS: dict[str, Callable[[int, int], str]] = {
 }
 
 
-@settings(deadline=None)  # sympy is slow when it sees something for the first time
+@unhurried
 @given(st.integers(1, 500), st.integers(2, 500), st.integers(1, 500), st.sampled_from(sorted(MATHS_FORMS)))
 def test_fractions(top: int, bottom: int, other: int, form: str) -> None:
     prepare_worker()
@@ -260,6 +269,7 @@ marks = st.text(alphabet="()[]{}<>.,;:#$%*_`\"'\\-=/ \n\t0123abAByesno", max_siz
 
 
 @pytest.mark.parametrize("name", [*NAMES, "brackets"])
+@unhurried
 @given(reply=st.one_of(st.text(max_size=80), marks), question=marks)
 def test_any_text_scores_between_0_and_1(name: str, reply: str, question: str) -> None:
     target = ") ]" if name == "brackets" else "1"

@@ -110,6 +110,20 @@ def test_the_limit_itself_is_a_near_copy() -> None:
     assert find_leaks([row(base)], DEV, [row(changed(four.question, 0))]) == ()
 
 
+def test_rows_that_share_a_rare_run_are_compared_as_a_whole() -> None:
+    # 35 of 40 runs in common. Those that differ stand in other rows too, so that they are no rarer than the others.
+    first = f"aaa aab aac aad {sentence(39, 7)}"
+    second = changed(changed(first, 30), 42)
+    pieces = [" ".join(text.split()[slice(*part)]) for text in (first, second) for part in ((27, 34), (39, 43))]
+    assert find_leaks([row(first)], [row(f"{piece} {sentence(9, 50)}") for piece in pieces], [row(second)]) == ()
+
+
+def test_a_row_that_stands_in_a_longer_one_is_no_copy_of_it() -> None:
+    long = f"aaa aab aac aad {sentence(39, 7)}"
+    rest = long.removeprefix("aaa ")
+    assert find_leaks([row(long), row(rest), row(f"{rest} x")], DEV, [row("aaa aab aac aad")]) == ()
+
+
 def test_a_row_with_several_near_copies_is_reported_once() -> None:
     long = sentence(80, 100)
     found = find_leaks([row(long), row(f"{long} x")], DEV, [*TEST, row(f"{long} y")])

@@ -16,7 +16,8 @@ from promptdescent.cli.running import agreed
 from promptdescent.cli.study import Lines
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError
-from promptdescent.experiments.bench import BenchForecast, BenchPlan, forecast_bench, run_bench
+from promptdescent.experiments.bench import BenchForecast, forecast_bench, run_bench
+from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.experiments.grids import ALL, GRIDS, grid_of
 from promptdescent.report.bench.analysis import analyse_bench
 from promptdescent.report.bench.files import names_of_files

@@ -27,10 +27,12 @@ class KnownRuns:
         self._newest: dict[str, tuple[int, str]] = {}
         """By key: number and id of the newest run."""
 
-    def find(self, store: Store, spec: RunSpec) -> RunRow | None:
-        """The newest run in the store that has the spec, as far as it decides the result."""
+    def find(self, store: Store, spec: RunSpec, *, task: str) -> RunRow | None:
+        """The newest run in the store that has the spec, as far as it decides the result, on the task with the
+        fingerprint ``task``: a spec names files, and those of two tasks may differ in nothing else.
+        """
         self._read_on(store)
-        found = self._newest.get(fingerprint(_wanted(spec)))
+        found = self._newest.get(_key(_wanted(spec), task))
         return None if found is None else store.find_run(found[1])
 
     def _read_on(self, store: Store) -> None:
@@ -49,7 +51,8 @@ class KnownRuns:
         for start in range(0, len(new), _IDS_AT_ONCE):
             some = new[start : start + _IDS_AT_ONCE]
             for row in store.database.read(select(runs).where(runs.c.id.in_(some))):
-                key = fingerprint(_recorded(json.loads(row.manifest)["spec"]))
+                manifest = json.loads(row.manifest)
+                key = _key(_recorded(manifest["spec"]), manifest["task_fingerprint"])
                 self._newest[key] = max(self._newest.get(key, (0, "")), (row.number, row.id))
         self._seen |= there
 
@@ -58,6 +61,10 @@ class KnownRuns:
 def known_runs(place: str) -> KnownRuns:
     """What this process knows of the store at ``place``."""
     return KnownRuns()
+
+
+def _key(decisive: Mapping[str, Any], task: str) -> str:
+    return fingerprint({"spec": decisive, "task": task})
 
 
 def _recorded(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from promptdescent.llm.choose import SIMULATED
 from promptdescent.parts.recipe import Recipe
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import Role, Usage
-from promptdescent.report.study.record import Equal, StudyCell
+from promptdescent.report.study.record import Equal, StudyCell, StudyRecord
 from promptdescent.store.database import is_there
 from promptdescent.tasks.task import Task
 
@@ -59,6 +59,8 @@ class StudyPlan:
     equal: Equal = "tokens"
     max_tokens: int | None = None
     """Cap of every run on used tokens; None: what the reference uses without one, if tokens are to be equal."""
+    tasks_may_join: bool = False
+    """Whether a later start may have other tasks too, as where those that cannot take part are left out."""
 
     @cached_property
     def loaded(self) -> Mapping[str, Task]:
@@ -186,12 +188,21 @@ class StudyPlan:
             path.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             return
         found = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("tasks", "rows") if self.tasks_may_join else ():
+            found[key], wanted[key] = wanted[key] | found[key], found[key] | wanted[key]
         other = _differences(found, wanted)
         if other:
             raise ConfigError(
                 f"{folder} holds another study: {'; '.join(other)}. "
                 "Name another folder with --store, or give the command that began the study."
             )
+        if self.tasks_may_join:
+            path.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+    def is_whole(self, known: StudyRecord) -> bool:
+        """Whether a record has a result of every run that is planned."""
+        tasks = tuple(task.name for task in self.tasks)
+        return known.seeds == self.seeds and known.tasks == tasks and not known.failed
 
 
 def tasks_from(files: Sequence[str], flags: Mapping[str, Any]) -> tuple[StudyTask, ...]:

@@ -88,14 +88,14 @@ def run_study(
     every task; ``KeyboardInterrupt`` with every run recorded. The same call goes on from there.
     """
     plan.check()
-    with _held(folder):
+    with held(folder, "study"):
         plan.claim_folder(folder)
         known = load(folder)
         if known is not None and len(known.seeds) > len(plan.seeds):
             raise ConfigError(
                 f"the study in {folder} has {len(known.seeds)} seeds already: give --seeds {len(known.seeds)} or more"
             )
-        if known is not None and known.seeds == plan.seeds and not known.failed:
+        if known is not None and plan.is_whole(known):
             return known
         with ExitStack() as stack:
             pool: Executor = executor or stack.enter_context(Processes(workers))
@@ -107,12 +107,12 @@ def run_study(
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Only one process at a time works on a study."""
+def held(folder: Path, what: str) -> Iterator[None]:
+    """Only one process at a time works on the ``what`` in a folder. Raises :class:`ConfigError` if another one does."""
     folder.mkdir(parents=True, exist_ok=True)
-    lease = FileLease.take(folder / "study.lock", wait=0.0)
+    lease = FileLease.take(folder / f"{what}.lock", wait=0.0)
     if lease is None:
-        raise ConfigError(f"another process is at work on the study in {folder}: wait for it to end, or stop it first")
+        raise ConfigError(f"another process is at work on the {what} in {folder}: wait for it to end, or stop it first")
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from promptdescent import runner
+from promptdescent.assembly import NO_EXTRAS, load_task
 from promptdescent.config import RunSpec
 from promptdescent.errors import PromptDescentError
 from promptdescent.experiments.known_runs import known_runs
@@ -63,6 +64,7 @@ async def carry_out(job: Job) -> StudyRun:
     """Start the job's run, go on with it, or only read it if it is finished."""
     spec = RunSpec().with_settings(job.spec)
     empty = StudyRun(cell=job.cell, task=job.task, seed=job.seed, status="failed")
+    task = ""
     try:
         store = Store.open(job.store)
     except PromptDescentError as error:
@@ -70,7 +72,8 @@ async def carry_out(job: Job) -> StudyRun:
     try:
         runs = known_runs(job.store)
         try:
-            known = runs.find(store, spec)
+            task = load_task(spec, NO_EXTRAS).fingerprint
+            known = runs.find(store, spec, task=task)
             if known is None:
                 await runner.start(spec, store=store, confirm=lambda _: True)
             elif known.status.state != "finished":
@@ -78,7 +81,7 @@ async def carry_out(job: Job) -> StudyRun:
                 await runner.resume(known.id, store=store)
         except PromptDescentError as error:
             empty = replace(empty, reason=str(error))
-        known = runs.find(store, spec)
+        known = runs.find(store, spec, task=task) if task else None
         return empty if known is None else study_run(store, known, empty)
     finally:
         store.close()

@@ -1,15 +1,21 @@
-"""Tables of results in print: as plain text, as Markdown, and the words for the numbers in them."""
+"""Tables of results: as plain text, as Markdown, as CSV, and the words for the numbers in them."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from promptdescent.report.text import one_line
 
 _ACTIVE_IN_MARKDOWN = re.compile(r"[\\`*\[<&|~]|(?<![^\W_])_|_(?![^\W_])")
 """What could become a link, a picture, a tag or another column; an underscore within a word is only itself."""
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a table calculation works out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +53,21 @@ def as_markdown(table: Table) -> str:
 def markdown(words: str) -> str:
     """One line of words that Markdown shows as they are."""
     return _ACTIVE_IN_MARKDOWN.sub(lambda found: f"\\{found[0]}", one_line(words))
+
+
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows for a table calculation. A text that it would take for a formula has an apostrophe before it, since a model
+    may have written it; the JSON file beside has it as it is.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 from promptdescent.records import ROLES, Role, Usage
@@ -14,7 +12,7 @@ from promptdescent.report.numbers import dollars
 from promptdescent.report.study.analysis import LEAST_SEEDS, LEVEL, Mean, gain_of, starting_scores
 from promptdescent.report.study.record import StudyRecord
 from promptdescent.report.study.tables import interval, named_differences, percent, points
-from promptdescent.report.tables import Table, as_markdown, count, markdown, p_text, signed
+from promptdescent.report.tables import Table, as_csv, as_markdown, count, markdown, p_text, signed
 from promptdescent.report.text import duration, one_line
 
 MOST_LEAKS = 5
@@ -103,12 +101,10 @@ def bench_as_csv(bench: BenchRecord) -> str:
     """
     roles = [role for role in ROLES if any(role in run.used for one in bench.studies.values() for run in one.runs)]
     counters = [f"{role}_{counter}" for role in roles for counter in ("calls", "tokens_in", "tokens_out")]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     scores = ("test_score", "start_test_score", "gain", "dev_score", "true_quality_simulated")
     last = ("money", "seconds", "run", "ended_because", "prompt")
     first = ("model", "simulated", "task", "cell", "seed", "status", "reason")
-    writer.writerow((*first, *scores, "steps", *counters, *last))
+    rows = []
     for model, study in bench.studies.items():
         starts = starting_scores(study)
         for run in study.runs:
@@ -117,8 +113,8 @@ def bench_as_csv(bench: BenchRecord) -> str:
             measured = (run.test_score, run.start_test_score, gain_of(run, starts), run.dev_score, run.quality)
             what = (model, study.simulated, run.task, run.cell, run.seed, run.status, run.reason)
             said = (run.money, f"{run.seconds:.2f}", run.run, run.ended_because, run.prompt)
-            writer.writerow((*what, *measured, run.steps, *counts, *said))
-    return out.getvalue()
+            rows.append((*what, *measured, run.steps, *counts, *said))
+    return as_csv((*first, *scores, "steps", *counters, *last), rows)
 
 
 # --- league ----------------------------------------------------------------------------------------------------------

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from promptdescent.records import ROLES, Role, Usage
 from promptdescent.report.race.analysis import ContestantSummary, RaceAnalysis
 from promptdescent.report.race.record import RaceRecord
 from promptdescent.report.study.analysis import LEAST_SEEDS, LEVEL, Mean
-from promptdescent.report.tables import Table, p_text
+from promptdescent.report.tables import Table, as_csv, as_markdown, count, markdown, p_text
 from promptdescent.report.text import duration, one_line
 
 
@@ -31,8 +29,8 @@ def race_headline(race: RaceRecord) -> str:
     caps = " and ".join(f"{cap:,} tokens of the {role} model" for role, cap in race.caps.items())
     versions = dict.fromkeys(one.version for one in race.contestants if one.version)
     said = [
-        f"Race on {race.suite}: {_count(searching, 'contestant')}, {_count(len(race.tasks), 'task')} "
-        f"({', '.join(race.tasks)}), {_count(len(race.seeds), 'seed')}; {models}. Every search may use {caps}, and "
+        f"Race on {race.suite}: {count(searching, 'contestant')}, {count(len(race.tasks), 'task')} "
+        f"({', '.join(race.tasks)}), {count(len(race.seeds), 'seed')}; {models}. Every search may use {caps}, and "
         f"take {race.minutes:g} minutes; a proxy counts them for all alike."
     ]
     if versions:
@@ -47,11 +45,7 @@ def race_headline(race: RaceRecord) -> str:
 
 def race_as_markdown(race: RaceRecord, made: Sequence[Table]) -> str:
     """The whole race."""
-    parts = [f"# Race: {race.suite}", race_headline(race)]
-    for table in made:
-        rule = "| " + " | ".join("---" if column == 0 else "---:" for column in range(len(table.header))) + " |"
-        lines = [_markdown_row(table.header), rule, *(_markdown_row(row) for row in table.rows)]
-        parts += [f"## {table.title}", "\n".join(lines), *table.notes]
+    parts = [f"# Race: {markdown(race.suite)}", markdown(race_headline(race)), *map(as_markdown, made)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,17 +54,16 @@ def race_as_csv(race: RaceRecord) -> str:
     roles = _roles(race)
     counters = [f"{role}_{counter}" for role in roles for counter in ("calls", "tokens_in", "tokens_out")]
     scores = ("test_score", "own_layout_test_score", "dev_score")
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     last = ("candidates", "seconds", "reason", "prompt")
-    writer.writerow(("contestant", "task", "seed", "status", "ended_by", "simulated", *scores, *counters, *last))
+    header = ("contestant", "task", "seed", "status", "ended_by", "simulated", *scores, *counters, *last)
+    rows = []
     for run in race.runs:
         used = [run.used.get(role, Usage()) for role in roles]
         counts = [count for one in used for count in (one.calls, one.tokens_in, one.tokens_out)]
         what = (run.contestant, run.task, run.seed, run.status, run.ended if run.status == "finished" else "")
         measured = (race.simulated, run.test_score, run.own_score, run.dev_score, *counts, run.candidates)
-        writer.writerow((*what, *measured, f"{run.seconds:.2f}", run.reason, run.prompt))
-    return out.getvalue()
+        rows.append((*what, *measured, f"{run.seconds:.2f}", run.reason, run.prompt))
+    return as_csv(header, rows)
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------
@@ -122,7 +115,7 @@ def _score_notes(race: RaceRecord, analysis: RaceAnalysis) -> tuple[str, ...]:
         "same prompt in the messages that its system sends, its answers read as that system reads them. Intervals are "
         "Student's t over seeds; the rows are the same for all seeds, so they say nothing of other rows.",
         f"Differences are those of the score in our layout, paired by seed; p is that of the paired t-test, corrected "
-        f"by Holm for {_count(len(compared), 'comparison')}. Real: below {LEVEL:g}, with at least {LEAST_SEEDS} seeds.",
+        f"by Holm for {count(len(compared), 'comparison')}. Real: below {LEVEL:g}, with at least {LEAST_SEEDS} seeds.",
         _beside(race, "Above", analysis.above(), analysis.above(real=True)),
         _beside(race, "Below", analysis.below(), analysis.below(real=True)),
     ]
@@ -179,13 +172,5 @@ def _holes(race: RaceRecord) -> Table:
     return Table(title="Searches without a result", header=("contestant", "task", "seed", "reason"), rows=rows)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def _roles(race: RaceRecord) -> list[Role]:
     return [role for role in ROLES if role in race.caps]
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from promptdescent.records import ROLES, Role, Usage
 from promptdescent.report.study.analysis import LEAST_SEEDS, LEVEL, NEAR, Analysis, CellSummary, Mean, TokenUse
 from promptdescent.report.study.record import StudyRecord
 from promptdescent.report.tables import Table, count, markdown, p_text, signed
+from promptdescent.report.tables import as_csv as csv_of
 from promptdescent.report.tables import as_markdown as table_as_markdown
 from promptdescent.report.text import duration, one_line
 from promptdescent.stats import GroupDifference
@@ -63,18 +62,16 @@ def as_csv(study: StudyRecord) -> str:
     """One line per run, for a table calculation of one's own."""
     roles = _roles(study)
     counters = [f"{role}_{counter}" for role in roles for counter in ("calls", "tokens_in", "tokens_out")]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     scores = ("test_score", "start_test_score", "dev_score", "true_quality_simulated")
     last = ("seconds", "run", "ended_because", "reason", "prompt")
-    writer.writerow(("cell", "task", "seed", "status", *scores, "steps", *counters, *last))
+    rows = []
     for run in study.runs:
         used = [run.used.get(role, Usage()) for role in roles]
         counts = [number for one in used for number in (one.calls, one.tokens_in, one.tokens_out)]
         measured = (run.test_score, run.start_test_score, run.dev_score, run.quality, run.steps, *counts)
         said = (f"{run.seconds:.2f}", run.run, run.ended_because, run.reason, run.prompt)
-        writer.writerow((run.cell, run.task, run.seed, run.status, *measured, *said))
-    return out.getvalue()
+        rows.append((run.cell, run.task, run.seed, run.status, *measured, *said))
+    return csv_of(("cell", "task", "seed", "status", *scores, "steps", *counters, *last), rows)
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------

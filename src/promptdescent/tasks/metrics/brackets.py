@@ -26,7 +26,7 @@ _CUE = re.compile(
 _CLOSING_RUN = re.compile(r"[)\]}>]+\Z")
 # "(two of them)", "[see above]", "<b>": brackets about words are no answer, but those of "( is closed by )" are.
 _TEXT = r"(?=\S)[^()\[\]{}<>\n]*\w[^()\[\]{}<>\n]*(?<=\S)"
-_ABOUT_WORDS = re.compile(rf"\({_TEXT}\)|\[{_TEXT}\]|</?{_TEXT}>|\(\*\)|\b\w+\)")
+_ABOUT_WORDS = re.compile(rf"\({_TEXT}\)|\[{_TEXT}\]|</?{_TEXT}>|\(\*\)|\b[^\W_]+\)")
 _ENDS_ON = re.compile(rf"(?:\b(?:is|are|be)|:)[\s*_`'\"]*(?:{_BRACKET}[\s*_`'\",]*)+\.?\W*\Z")
 _BOXED = re.compile(r"\\boxed\{(.*)\}")
 

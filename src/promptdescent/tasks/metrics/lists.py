@@ -149,6 +149,7 @@ def _is_prose(item: str) -> bool:
 
 def _is_sentence(line: str) -> bool:
     """Whether what spaces part are words of a sentence: one is an article or a verb that would stand in any."""
+    line = _without_lead(line, words=True)
     words = [word.strip(_OUTER) for word in line.casefold().split()]
     return len(words) > 2 and not re.search("[,;]", line) and not _FUNCTION_WORDS.isdisjoint(words)
 
