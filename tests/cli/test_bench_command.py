@@ -87,7 +87,9 @@ class Asked:
     def finished() -> StudyRun:
         return StudyRun(cell="gpo", task="object_counting", seed=0, status="finished", test_score=0.75)
 
-    def __call__(self, plan: BenchPlan, folder: Path, *, workers: int, observer: object) -> BenchRecord:
+    def __call__(
+        self, plan: BenchPlan, folder: Path, *, workers: int, observer: object, runs_in: object, executor: object
+    ) -> BenchRecord:
         self.plan, self.workers = plan, workers
         if isinstance(self.outcome, BaseException):
             raise self.outcome

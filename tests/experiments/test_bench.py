@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 from bench_samples import Heard, counting_rows, small_plan, sports_rows, write_bbh
+from study_samples import made_up_run, study_of
 
+from promptdescent.assembly import NO_EXTRAS, load_task
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.bench import run_bench
+from promptdescent.experiments.bench_leaks import leaks
 from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.experiments.study import held
 from promptdescent.report.bench.record import BenchRecord
+from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Store
 
 
@@ -92,8 +96,16 @@ def test_the_budget_is_a_cap_on_all_runs_together(data_dir: Path, tmp_path: Path
     plan = small_plan(data_dir, budget=400_000, equal="tokens")
     assert plan.runs == 2 * (4 + 2)
     assert plan.cap == 33_333
-    (study,) = run(plan, tmp_path / "bench").studies.values()
-    assert all(0 < one.tokens <= 33_333 for one in study.runs)
+    assert run(plan, tmp_path / "bench").whole
+    used, caps = [], set()
+    for task in plan.tasks:
+        with closing(Store.open(tmp_path / "bench" / "simulated" / "runs" / task)) as store:
+            for row in store.runs():  # the pilots among them
+                used.append(sum(totals.used.tokens for totals in totals_of(store, row.id).values()))
+                caps.add(row.manifest.max_total_tokens)
+    assert caps == {33_333}
+    assert len(used) in range(len(plan.tasks) * 4, plan.runs + 1)
+    assert 0 < sum(used) <= 400_000
 
 
 def test_a_budget_below_a_token_per_run_is_refused(data_dir: Path, tmp_path: Path) -> None:
@@ -148,19 +160,58 @@ def test_an_unknown_task_is_refused_with_the_nearest_known_one(data_dir: Path) -
 
 
 def test_splits_per_seed_draw_other_rows(data_dir: Path, tmp_path: Path) -> None:
-    bench = run(small_plan(data_dir, splits="per-seed", tasks=("object_counting",), seeds=(0, 1)), tmp_path / "bench")
+    plan = small_plan(data_dir, splits="per-seed", tasks=("object_counting",), seeds=(0, 1))
+    bench = run(plan, tmp_path / "bench")
     (study,) = bench.studies.values()
     assert study.seeds == (0, 1)
-    assert (tmp_path / "bench" / "simulated" / "runs" / "object_counting" / "seed-1").is_dir()
+    drawn = set()
+    for seed in study.seeds:
+        place = tmp_path / "bench" / "simulated" / "runs" / "object_counting" / f"seed-{seed}"
+        with closing(Store.open(place)) as store:
+            drawn |= {
+                row.manifest.task_fingerprint
+                for row in store.runs()
+                if row.manifest.prompt == plan.suite.tasks["object_counting"].start
+            }
+    assert len(drawn) == 2
 
 
-def test_a_shared_row_and_a_prompt_that_quotes_rows_are_found(tmp_path: Path) -> None:
+def test_rows_that_splits_share_are_found(tmp_path: Path) -> None:
     rows = sports_rows()
-    folder = write_bbh(
-        tmp_path / "bbh", sports_understanding=[*rows, *({**row, "input": row["input"].upper()} for row in rows)]
-    )
+    copies = [{**row, "input": row["input"].upper()} for row in rows]
+    folder = write_bbh(tmp_path / "bbh", sports_understanding=[*rows, *copies])
     bench = run(small_plan(folder, tasks=("sports_understanding",)), tmp_path / "bench")
-    assert any(leak.kind == "shared row" for leak in bench.leaks)
+    assert {leak.kind for leak in bench.leaks} == {"shared row"}
+
+
+def test_prompts_that_quote_rows_are_found(finished: tuple[BenchPlan, Path, BenchRecord]) -> None:
+    plan, folder, _ = finished
+    rows = {split: str(folder / "rows" / "object_counting" / f"{split}.jsonl") for split in ("train", "dev", "test")}
+    task = load_task(plan.spec(plan.suite.tasks["object_counting"], "some-model", rows), NO_EXTRAS)
+    runs = [
+        made_up_run("gpo", 0, 0.5, task="object_counting", prompt=f"Count. Say: {task.dev[3].question} Four."),
+        made_up_run("gpo", 1, 0.5, task="object_counting", prompt="Count the things."),
+        made_up_run("CoT", 0, 0.5, task="object_counting", prompt=task.dev[4].question),
+    ]
+    (leak,) = leaks({"object_counting": task}, {"some-model": study_of(runs, without_search=["CoT"])})
+    assert (leak.kind, leak.where, leak.split) == ("quoted row", "gpo, seed 0", "dev")
+    assert leak.excerpt in task.dev[3].question.lower()
+
+
+def test_what_is_asked_of_a_bench_is_asked_of_its_runs(data_dir: Path) -> None:
+    rows = {"data": "rows.jsonl"}
+    plan = small_plan(data_dir)
+    task = plan.suite.tasks["object_counting"]
+    usual = plan.spec(task, "some-model", rows)
+    assert (usual.metric, usual.prompt, usual.second_round, usual.task_model) == (
+        "number",
+        task.start,
+        "",
+        "some-model",
+    )
+    other = replace(plan, reference_scorer=True, second_round=True, start="Count.").spec(task, "some-model", rows)
+    assert (other.metric, other.prompt) == ("reference:number", "Count.")
+    assert other.second_round == task.bare_answer != ""
 
 
 def test_two_models_are_two_studies_and_a_model_that_cannot_be_opened_is_a_hole(data_dir: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from promptdescent.cli import output
 from promptdescent.cli.flags import FLAGS, RUN, DryRunFlag, given, takes_settings
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
-from promptdescent.cli.study import Lines
+from promptdescent.cli.study import Lines, RayFlag, RunsInFlag, executor_for
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.bench import BenchForecast, forecast_bench, run_bench
@@ -34,7 +34,7 @@ OF_THE_SUITE = (
     *("notes", "judge_rubric", "judge_scale", "judge_repeats", "judge_model", "judge_base_url", "judge_api_key_env"),
     *("judge_temperature", "judge_max_tokens", "judge_price", "second_round"),
 )
-OF_THE_BENCH = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps", "task_model")
+OF_THE_BENCH = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps", "task_model", "ray")
 SHARED = [name for name in FLAGS if name not in (*OF_THE_SUITE, *OF_THE_BENCH)]
 """Flags of a run that every run of a bench gets."""
 
@@ -137,6 +137,8 @@ def bench(
             rich_help_panel=RUN,
         ),
     ] = None,
+    ray: RayFlag = None,
+    runs_in: RunsInFlag = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
     ] = False,
@@ -170,7 +172,8 @@ def bench(
     at_once = workers or ((os.cpu_count() or 1) if plan.simulated else 1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        record = run_bench(plan, folder, workers=at_once, observer=observer)
+        with executor_for(ray, workers=workers if ray else at_once) as executor:
+            record = run_bench(plan, folder, workers=at_once, observer=observer, runs_in=runs_in, executor=executor)
     except KeyboardInterrupt:
         output.error("interrupted; the same command goes on")
         raise SystemExit(ExitCode.INTERRUPTED) from None

@@ -7,22 +7,21 @@ take part is a hole and does not stop the others, one budget is shared out over 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from promptdescent.errors import ConfigError, InputError, PromptDescentError
+from promptdescent.experiments.bench_leaks import by_split, leaks
 from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.experiments.bench_rows import OtherRows, PreparedTask, prepare
 from promptdescent.experiments.executor import Executor
 from promptdescent.experiments.plan import StudyPlan, StudyTask
 from promptdescent.experiments.study import StudyObserver, held, run_study
-from promptdescent.records import Example, Split, Usage
+from promptdescent.records import Split, Usage
 from promptdescent.report.bench.files import save
-from promptdescent.report.bench.record import BenchHole, BenchLeak, BenchRecord
-from promptdescent.report.study.record import StudyRecord
-from promptdescent.tasks.leaks import find_leaks, quoted_rows
+from promptdescent.report.bench.record import BenchHole, BenchRecord
 from promptdescent.tasks.task import Task
 from promptdescent.text import fingerprint
 from promptdescent.version import __version__
@@ -114,7 +113,7 @@ def run_bench(
             budget=plan.budget,
             studies=studies,
             holes=tuple(holes),
-            leaks=tuple(_leaks(plans, studies)),
+            leaks=tuple(leaks(_loaded(plans), studies)),
             notes=tuple(f"{one.task.name}: {note}" for one in prepared for note in one.notes),
         )
         save(record, folder)
@@ -214,36 +213,10 @@ def _places(folder: Path, models: Sequence[str]) -> dict[str, Path]:
     }
 
 
+def _loaded(plans: Mapping[str, StudyPlan]) -> dict[str, Task]:
+    """The tasks by name, with the rows of the first seed."""
+    return {name: task for plan in plans.values() for name, task in plan.loaded.items()}
+
+
 def _sizes(plans: Mapping[str, StudyPlan]) -> dict[str, dict[Split, int]]:
-    loaded = {name: task for plan in plans.values() for name, task in plan.loaded.items()}
-    return {name: {split: len(rows) for split, rows in _by_split(task).items()} for name, task in loaded.items()}
-
-
-# --- leaks ---
-
-
-def _by_split(task: Task) -> dict[Split, tuple[Example, ...]]:
-    return {"train": task.train, "dev": task.dev, "test": task.test}
-
-
-def _leaks(plans: Mapping[str, StudyPlan], studies: Mapping[str, StudyRecord]) -> Iterator[BenchLeak]:
-    """Rows that splits share, and found prompts that quote rows. Where seeds draw their own rows, of the first seed."""
-    loaded = {name: task for plan in plans.values() for name, task in plan.loaded.items()}
-    for name, task in loaded.items():
-        for row in find_leaks(task.train, task.dev, task.test):
-            yield BenchLeak(
-                kind="shared row",
-                task=name,
-                where=" and ".join(row.splits),
-                split=row.splits[-1],
-                excerpt=row.excerpt,
-            )
-    for model, study in studies.items():
-        searching = {cell.label for cell in study.cells if cell.recipe is not None}
-        for run in study.runs:
-            if run.status != "finished" or run.cell not in searching:
-                continue
-            where = f"{run.cell}, seed {run.seed}" + (f", {model}" if len(studies) > 1 else "")
-            for split, rows in _by_split(loaded[run.task]).items():
-                for quote in quoted_rows(run.prompt, rows):
-                    yield BenchLeak(kind="quoted row", task=run.task, where=where, split=split, excerpt=quote.excerpt)
+    return {name: {split: len(rows) for split, rows in by_split(task).items()} for name, task in _loaded(plans).items()}

@@ -57,8 +57,8 @@ def _write(path: Path, rows: Sequence[BenchmarkRow]) -> str:
     if path.exists():
         if path.read_text(encoding="utf-8") != text:
             raise OtherRows(
-                f"{path} holds other rows: the folder is that of a bench with other data, sizes or splits. Name another "
-                "folder with --store, or give the command that began the bench."
+                f"{path} holds other rows: the folder is that of a bench with other data, sizes or splits. "
+                "Name another folder with --store, or give the command that began the bench."
             )
         return str(path.resolve())
     path.parent.mkdir(parents=True, exist_ok=True)
