@@ -49,7 +49,9 @@ class Asked:
         self.plan: StudyPlan | None = None
         self.workers = 0
 
-    def __call__(self, plan: StudyPlan, folder: Path, *, workers: int, observer: object) -> StudyRecord:
+    def __call__(
+        self, plan: StudyPlan, folder: Path, *, workers: int, observer: object, runs_in: object, executor: object
+    ) -> StudyRecord:
         self.plan, self.workers = plan, workers
         if isinstance(self.outcome, BaseException):
             raise self.outcome

@@ -172,8 +172,8 @@ def test_an_environment_is_made_once_and_what_pip_refuses_is_said_in_one_line(tm
     assert subprocess.run(imported, capture_output=True, text=True, check=True).stdout == "7\n"
     install(("nothing",), tmp_path, say=said.append, families=empty_family(package))
     assert [text.partition(";")[0] for text in said] == [
-        f"nothing: installing ./no/such/folder into {tmp_path / 'nothing'}",
-        f"nothing: installing {package} into {tmp_path / 'nothing'}",
+        f"nothing: installing 1 package into {tmp_path / 'nothing'}",
+        f"nothing: installing 1 package into {tmp_path / 'nothing'}",
         "nothing: installed",
         f"nothing: installed already in {tmp_path / 'nothing'}",
     ]

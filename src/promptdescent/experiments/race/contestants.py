@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.experiments.grids import WITHOUT_SEARCH
-from promptdescent.experiments.race.install import environment_python, install_command, installed
+from promptdescent.experiments.race.install import environment_python, install_command, version_of
 from promptdescent.recipes import RECIPES, recipe_named
 from promptdescent.report.race.record import Kind, RaceContestant
 
@@ -60,7 +60,7 @@ class Contestant:
 
     def as_record(self, peers: Path) -> RaceContestant:
         """As a record holds it."""
-        version = ", ".join(installed(peers, self.family)) if self.family else ""
+        version = version_of(peers, self.family) if self.family else ""
         return RaceContestant(label=self.label, kind=self.kind, version=version)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptdescent.errors import ConfigError, nearest
+from promptdescent.report.tables import count
 
 DEFAULT_PEERS = Path(".promptdescent") / "peers"
 STAMP, LOG = "installed.json", "pip.log"
@@ -28,13 +29,16 @@ class Family:
     """The last version of Python that they say they run on."""
 
 
+def _pins(family: str) -> tuple[str, ...]:
+    """All packages of a family's environment with their versions, as they were when its script was tried."""
+    lines = (Path(__file__).parent / "peers" / f"requirements-{family}.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
 INSTALLABLE: Mapping[str, Family] = {
-    "dspy": Family(requirements=("dspy==3.4.1", "optuna==5.0.0", "litellm==1.106.2"), newest_python=(3, 14)),
-    "gepa": Family(requirements=("gepa==0.1.4", "litellm==1.91.5", "tqdm==4.70.1"), newest_python=(3, 14)),
-    "promptolution": Family(
-        requirements=("promptolution==2.3.0", "openai==3.54.0", "pandas==3.1.1", "fastparquet==2026.9.0"),
-        newest_python=(3, 12),
-    ),
+    "dspy": Family(requirements=_pins("dspy"), newest_python=(3, 14)),
+    "gepa": Family(requirements=_pins("gepa"), newest_python=(3, 14)),
+    "promptolution": Family(requirements=_pins("promptolution"), newest_python=(3, 12)),
 }
 
 
@@ -50,6 +54,11 @@ def installed(peers: Path, family: str) -> tuple[str, ...]:
         return tuple(str(requirement) for requirement in content["requirements"])
     except (OSError, ValueError, KeyError, TypeError):
         return ()
+
+
+def version_of(peers: Path, family: str) -> str:
+    """The version of the system that gives a family its name, such as ``gepa==0.1.4``; empty if it is not there."""
+    return next((pin for pin in installed(peers, family) if pin.partition("==")[0] == family), "")
 
 
 def install_command(family: str, peers: Path) -> str:
@@ -82,7 +91,8 @@ def install(
         if sys.version_info[:2] > family.newest_python:
             wanted = ".".join(map(str, family.newest_python))
             raise ConfigError(f"{name} needs Python {wanted} or older: run promptdescent with such a one to install it")
-        say(f"{name}: installing {', '.join(family.requirements)} into {folder}; this takes minutes")
+        packages = count(len(family.requirements), "package")
+        say(f"{name}: installing {packages} into {folder}; this may take minutes")
         _install(name, family, folder)
         say(f"{name}: installed")
 

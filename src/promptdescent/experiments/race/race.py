@@ -8,23 +8,25 @@ there is not run again; one without a result is.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from promptdescent.errors import ConfigError, PromptDescentError
 from promptdescent.experiments.race.contestants import Contestant
+from promptdescent.experiments.race.install import installed
 from promptdescent.experiments.race.job import Layout
 from promptdescent.experiments.race.plan import RACED, RacePlan, RaceTask
 from promptdescent.experiments.race.scoring import our_score, own_score
 from promptdescent.experiments.race.search import Search, find_prompt
+from promptdescent.experiments.study import held
 from promptdescent.llm.streams import ordered_map
 from promptdescent.records import from_json, to_json
-from promptdescent.report.race.files import save, write_whole
+from promptdescent.report.files import write_whole
+from promptdescent.report.race.files import save
 from promptdescent.report.race.record import RaceRecord, RaceRun
-from promptdescent.store.lease import FileLease
 from promptdescent.store.store import Store
 from promptdescent.tasks.splits import SPLITS
 from promptdescent.tasks.task import Task
@@ -47,7 +49,7 @@ async def run_race(plan: RacePlan, folder: Path, *, workers: int, observer: Race
 
     Searches without a result are part of it. Raises the :class:`InputError` family before the first call.
     """
-    with _held(folder):
+    with held(folder, "race"):
         plan.claim_folder(folder)
         store = Store.open(folder / "store")
         try:
@@ -56,19 +58,6 @@ async def run_race(plan: RacePlan, folder: Path, *, workers: int, observer: Race
             store.close()
         save(record, folder)
         return record
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Only one process at a time works on a race."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lease = FileLease.take(folder / "race.lock", wait=0.0)
-    if lease is None:
-        raise ConfigError(f"another process is at work on the race in {folder}: wait for it to end, or stop it first")
-    try:
-        yield
-    finally:
-        lease.release()
 
 
 _Place = tuple[RaceTask, Contestant, int]
@@ -133,7 +122,7 @@ class _Race:
             folder=self._folder / "searches" / inside,
         )
         file = self._folder / "results" / f"{inside}.json"
-        key = _key(search)
+        key = _key(search, self._plan.peers)
         known = _read(file, key)
         if known is not None and known.status == "finished":
             return known
@@ -156,21 +145,28 @@ class _Race:
         return replace(found, status="finished", reason="", test_score=ours, own_score=own)
 
 
-def _key(search: Search) -> str:
-    """What a result is about beside its place: a script that was changed since makes it another search."""
+def _key(search: Search, peers: Path) -> str:
+    """What a result is about beside its place: a script or version that has changed since makes it another search."""
     script = search.contestant.script
     # The scripts of other systems share helpers, whose names begin with an underscore.
     sources = [] if script is None else [script, *sorted(script.parent.glob("_*.py"))]
     texts = [source.read_text(encoding="utf-8") for source in sources if source.exists()]
-    return fingerprint([search.contestant.recipe, search.contestant.prompt, texts])
+    family = search.contestant.family
+    versions = [__version__, *(installed(peers, family) if family else ())]
+    return fingerprint([search.contestant.recipe, search.contestant.prompt, texts, versions])
 
 
 def _read(file: Path, key: str) -> RaceRun | None:
     """The result on file; None if there is none, or if it is about something else."""
     if not file.exists():
         return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return from_json(RaceRun, json.dumps(content["run"])) if content["key"] == key else None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return from_json(RaceRun, json.dumps(content["run"])) if content["key"] == key else None
+    except (ValueError, KeyError, TypeError) as error:  # pydantic's are ValueErrors
+        raise ConfigError(
+            f"{file} was written by another version or is damaged: remove it, and its search is made anew"
+        ) from error
 
 
 def _kept(run: RaceRun, file: Path, key: str) -> RaceRun:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from promptdescent.records import to_json
+from promptdescent.report.files import write_whole
 from promptdescent.report.race.analysis import analyse_race
 from promptdescent.report.race.record import RaceRecord
 from promptdescent.report.race.tables import race_as_csv, race_as_markdown, race_tables
@@ -24,10 +25,3 @@ def save(race: RaceRecord, folder: Path) -> None:
     write_whole(folder / ROWS, race_as_csv(race))
     write_whole(folder / TABLES, race_as_markdown(race, race_tables(race, analysis)))
     write_whole(folder / RECORD, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """In one go, so that a reader never sees a half."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    beside.replace(path)
