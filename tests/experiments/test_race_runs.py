@@ -241,3 +241,17 @@ def test_a_judge_takes_part_in_no_race(tmp_path: Path) -> None:
     task = race_task(metric="judge", judge_model="simulated:")
     with pytest.raises(ConfigError, match="takes no judge"):
         carry_out(race_plan(["gpo"], peers=tmp_path, tasks=[task]), tmp_path / "race")
+
+
+def test_a_contestant_is_given_no_key_and_no_test_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-key-1")
+    monkeypatch.setenv("SOME_SECRET", "planted-key-2")
+    plan = race_plan([script("looks_around")], peers=tmp_path / "peers", task_tokens=5000, optimizer_tokens=5000)
+    record = carry_out(plan, tmp_path / "race")
+    assert run_of(record, "looks_around").status == "hole"
+    seen = (folder_of(tmp_path / "race", "looks_around") / "seen.json").read_text(encoding="utf-8")
+    assert "planted-key" not in seen
+    test_rows = [json.dumps(row["input"])[1:-1] for row in plan.tasks[0].rows["test"]]
+    assert len(test_rows) == SIZES["test"]
+    assert [row for row in test_rows if row in seen] == []
+    assert json.dumps(plan.tasks[0].rows["dev"][0]["input"])[1:-1] in seen

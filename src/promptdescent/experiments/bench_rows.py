@@ -10,6 +10,7 @@ from typing import Any
 
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.bench_plan import BenchPlan
+from promptdescent.report.files import write_whole
 from promptdescent.tasks.benchmarks import BenchmarkRow, BenchmarkTask, draw_splits, load_rows, size_notes
 from promptdescent.tasks.splits import SPLITS
 
@@ -62,5 +63,5 @@ def _write(path: Path, rows: Sequence[BenchmarkRow]) -> str:
             )
         return str(path.resolve())
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_whole(path, text)
     return str(path.resolve())

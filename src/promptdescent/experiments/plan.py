@@ -17,6 +17,7 @@ from promptdescent.llm.choose import SIMULATED
 from promptdescent.parts.recipe import Recipe
 from promptdescent.planning import Forecast, forecast
 from promptdescent.records import Role, Usage
+from promptdescent.report.study.files import load
 from promptdescent.report.study.record import Equal, StudyCell, StudyRecord
 from promptdescent.store.database import is_there
 from promptdescent.tasks.task import Task
@@ -195,6 +196,11 @@ class StudyPlan:
             raise ConfigError(
                 f"{folder} holds another study: {'; '.join(other)}. "
                 "Name another folder with --store, or give the command that began the study."
+            )
+        known = load(folder)
+        if known is not None and len(known.seeds) > len(self.seeds):
+            raise ConfigError(
+                f"the study in {folder} has {len(known.seeds)} seeds already: give --seeds {len(known.seeds)} or more"
             )
         if self.tasks_may_join:
             path.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -91,10 +91,6 @@ def run_study(
     with held(folder, "study"):
         plan.claim_folder(folder)
         known = load(folder)
-        if known is not None and len(known.seeds) > len(plan.seeds):
-            raise ConfigError(
-                f"the study in {folder} has {len(known.seeds)} seeds already: give --seeds {len(known.seeds)} or more"
-            )
         if known is not None and plan.is_whole(known):
             return known
         with ExitStack() as stack:
