@@ -24,6 +24,7 @@ demo: .venv/.runtime
 
 test: setup
 	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -q -m alone
 
 check: setup
 	@$(BIN)/ruff format --check .

@@ -84,6 +84,7 @@ def kill_one_at_work(process: subprocess.Popen[str], store: Store) -> set[int]:
         time.sleep(0.1)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_a_study_on_a_cluster_is_that_of_processes_though_a_worker_is_killed(tmp_path: Path, database: str) -> None:
     pytest.importorskip("ray", reason="no ray: install the extra ray")
