@@ -22,8 +22,9 @@ MODELS = ("--task-model", "simulated:", "--task-max-tokens", "30", "--optimizer-
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Two small tasks as the files of a suite."""
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two small tasks as the files of a suite, in the working folder."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "data" / "bbh").mkdir(parents=True)
     for name in ("navigate", "web_of_lies"):
         examples = [
@@ -36,9 +37,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def command(data: Path, *more: str, contestants: str = CRASHES, tasks: str = "navigate") -> list[str]:
-    store = str(data.parent / "race")
     sizes = ("--train-rows", "6", "--dev-rows", "6", "--test-rows", "20", "--seeds", "1")
-    named = ("--tasks", tasks, "--contestants", contestants, "--store", store, "--data-dir", str(data))
+    named = ("--tasks", tasks, "--contestants", contestants, "--store", "race", "--data-dir", str(data))
     return ["race", "bbh", *CAPS, *MODELS, *sizes, *named, *more]
 
 

@@ -102,7 +102,7 @@ def bench(
     ] = None,
     equal: Annotated[
         str, typer.Option("--equal", help="What every search has as much of: tokens or steps.", rich_help_panel=BENCH)
-    ] = "tokens",
+    ] = "steps",
     splits: Annotated[
         str,
         typer.Option(

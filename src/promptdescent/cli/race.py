@@ -139,7 +139,7 @@ def race(
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        record = asyncio.run(run_race(plan, store, workers=workers, observer=RaceLines(quiet=quiet)))
+        record = asyncio.run(run_race(plan, store.resolve(), workers=workers, observer=RaceLines(quiet=quiet)))
     except KeyboardInterrupt:
         output.error("interrupted; the same command goes on")
         raise SystemExit(ExitCode.INTERRUPTED) from None

@@ -40,7 +40,7 @@ class BenchPlan:
     """The prompt that every search starts from; empty for each task's own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Fields of RunSpec that every run gets; rows per split among them replace the suite's own sizes."""
-    equal: Equal = "tokens"
+    equal: Equal = "steps"
     budget: int | None = None
     """Cap on the tokens of all runs together."""
     splits: SplitRule = "fixed"
