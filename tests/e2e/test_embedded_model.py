@@ -14,6 +14,7 @@ INSTALLED = all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_sm
 
 
 @pytest.mark.skipif(not INSTALLED, reason="the embedded model is not installed: make setup")
+@pytest.mark.slow  # a minute; the fast lane has the same on simulated models, for every recipe
 @pytest.mark.timeout(400)
 def test_the_same_seed_gives_the_same_record_at_concurrency_1_and_16(tmp_path: Path) -> None:
     settings = {**demo_settings(0), "data": None, "train_rows": 6, "dev_rows": 4, "test_rows": 20, "steps": 1}

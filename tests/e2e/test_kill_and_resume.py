@@ -31,7 +31,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[str
     return rows, canonical(folder / "store"), record(folder / "store")
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize(
+    "number", [0, pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_kill_and_resume(number: int, whole: tuple[Path, str, dict[str, Any]], tmp_path: Path) -> None:
     rows, expected, undisturbed = whole
     store = tmp_path / "store"

@@ -193,9 +193,10 @@ def test_prompts_that_quote_rows_are_found(finished: tuple[BenchPlan, Path, Benc
         made_up_run("gpo", 1, 0.5, task="object_counting", prompt="Count the things."),
         made_up_run("CoT", 0, 0.5, task="object_counting", prompt=task.dev[4].question),
     ]
-    (leak,) = leaks({"object_counting": task}, {"some-model": study_of(runs, without_search=["CoT"])})
-    assert (leak.kind, leak.where, leak.split) == ("quoted row", "gpo, seed 0", "dev")
-    assert leak.excerpt in task.dev[3].question.lower()
+    found = list(leaks({"object_counting": task}, {"some-model": study_of(runs, without_search=["CoT"])}))
+    assert {(leak.kind, leak.where) for leak in found} == {("quoted row", "gpo, seed 0")}
+    words = task.dev[3].question.lower().replace(".", "").replace("?", "")
+    assert words in {leak.excerpt for leak in found if leak.split == "dev"}
 
 
 def test_what_is_asked_of_a_bench_is_asked_of_its_runs(data_dir: Path) -> None:

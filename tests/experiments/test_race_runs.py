@@ -30,6 +30,17 @@ def carry_out(plan: RacePlan, folder: Path, *, workers: int = 1) -> RaceRecord:
     return anyio.run(run)
 
 
+def is_gone(process: int) -> bool:
+    """Whether a process that was killed is no more; whoever inherited it may take a moment to see that it ended."""
+    for _ in range(100):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def run_of(record: RaceRecord, contestant: str, seed: int = 0) -> RaceRun:
     return next(run for run in record.runs if (run.contestant, run.seed) == (contestant, seed))
 
@@ -176,8 +187,7 @@ def test_a_contestant_that_hangs_is_cut_off_with_all_that_it_started(tmp_path: P
     assert (run.status, run.ended, run.prompt, run.dev_score) == ("finished", "time", "Name the kind.", 0.5)
     assert run.seconds < 10
     child = int((folder_of(tmp_path / "race", "hangs") / "child.txt").read_text(encoding="utf-8"))
-    with pytest.raises(ProcessLookupError):
-        os.kill(child, 0)
+    assert is_gone(child)
     assert "Cut off by the limit" in (tmp_path / "race" / TABLES).read_text(encoding="utf-8")
 
 

@@ -190,8 +190,8 @@ def test_engines_fit_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     small.write_bytes(b"GGUF")
     large.write_bytes(b"GGUF")
     os.truncate(large, local.SMALL_FILE + 1)  # sparse: takes no room on the disk
-    assert (LocalLLM(str(small))._most_engines, LocalLLM(str(small))._threads) == (6, 1)
-    assert (LocalLLM(str(large))._most_engines, LocalLLM(str(large))._threads) == (1, 6)
+    assert (LocalLLM(str(small))._most_engines, LocalLLM(str(small)).threads) == (6, 1)
+    assert (LocalLLM(str(large))._most_engines, LocalLLM(str(large)).threads) == (1, 6)
 
 
 def _fields(request: Request) -> dict[str, object]:

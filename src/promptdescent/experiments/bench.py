@@ -186,7 +186,7 @@ def _study_plan(
             task = StudyTask(name=one.task.name, spec=plan.spec(one.task, model, one.rows))
             _study(plan, (task,)).check()
             tasks.append(task)
-        except InputError as error:
+        except PromptDescentError as error:  # a key that is missing, too
             holes.append(_hole(one.task.name, error, observer, model=model))
     return (_study(plan, tuple(tasks)) if tasks else None), holes
 
