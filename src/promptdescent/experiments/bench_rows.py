@@ -48,8 +48,10 @@ def prepare(plan: BenchPlan, name: str, folder: Path) -> PreparedTask:
         file = _write(folder / "all.jsonl", rows.pool)
         return PreparedTask(task=task, rows={"data": file, **asked}, notes=rows.notes)
     drawn = draw_splits(rows, sizes, seed=FIXED_SEED)
-    files = {split: _write(folder / f"{split}.jsonl", part) for split, part in zip(SPLITS, drawn, strict=True)}
-    return PreparedTask(task=task, rows=dict(files), notes=(*rows.notes, *size_notes(drawn, sizes)))
+    files: dict[str, str] = {
+        split: _write(folder / f"{split}.jsonl", part) for split, part in zip(SPLITS, drawn, strict=True)
+    }
+    return PreparedTask(task=task, rows=files, notes=(*rows.notes, *size_notes(drawn, sizes)))
 
 
 def _write(path: Path, rows: Sequence[BenchmarkRow]) -> str:
