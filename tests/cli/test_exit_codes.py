@@ -162,7 +162,7 @@ def test_a_key_that_is_refused_later_is_a_failure(invoke: Invoke, rows: Path, mo
     assert "No verdict" in done.stdout
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_can_go_on(invoke: Invoke, rows: Path, signal_number: signal.Signals) -> None:
     with subprocess.Popen(
         [*PROGRAM, *optimize_arguments(rows, "--steps", "6", "--patience", "0", model="simulated:slow")],

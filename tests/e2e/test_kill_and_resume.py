@@ -32,7 +32,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[str
 
 
 @pytest.mark.parametrize(
-    "number", [0, pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+    "number",
+    [
+        0,
+        pytest.param(1, marks=pytest.mark.slow),
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(3, marks=pytest.mark.slow),
+    ],
 )
 def test_kill_and_resume(number: int, whole: tuple[Path, str, dict[str, Any]], tmp_path: Path) -> None:
     rows, expected, undisturbed = whole

@@ -49,6 +49,7 @@ def test_repeats_are_calls_within_the_cap_and_their_agreement_is_told(rows: Path
     assert "answers graded 3 times" in done.stdout
 
 
+@pytest.mark.slow  # twenty seconds; without a judge the fast lane has it
 def test_a_judged_run_is_the_same_at_any_concurrency_and_after_a_kill(rows: Path, tmp_path: Path) -> None:
     for concurrency in (1, 32):
         run(*optimize_arguments(rows, tmp_path / str(concurrency), concurrency=concurrency, steps=2, **JUDGED))

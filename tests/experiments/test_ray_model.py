@@ -53,7 +53,7 @@ def arguments(rows: Path, store: Path) -> list[object]:
 
 
 @needs_model
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_with_actors_is_that_of_one_process_though_one_is_killed(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="no ray: install the extra ray")
