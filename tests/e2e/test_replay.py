@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
@@ -38,8 +39,13 @@ class Server:
     seconds: float = 0.0
     thinking: int = 0
     """Words before its answer."""
+    timed: bool = False
+    """The run's clock goes by its calls, a second for each, in place of by the real time."""
     base_url: str = ""
     calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return len(self.calls)
 
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Status and content."""
@@ -123,6 +129,10 @@ def rows_file(folder: Path) -> Path:
 
 def optimize(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> promptdescent.RunResult:
     """A run that needs its server, a key and a file."""
+    if server.timed:
+        clock = SimpleNamespace(monotonic=server.clock, process_time=time.process_time)
+        monkeypatch.setattr("promptdescent.engine.time", clock)
+        monkeypatch.setattr("promptdescent.llm.profile.time", clock)
     monkeypatch.setenv(KEY, "hunter22")
     wanted = {"steps": 3, "candidates": 3, "seed": 4, "attempts": 2, "concurrency": 8, **settings}
     result = promptdescent.optimize(
@@ -179,7 +189,7 @@ WORLDS = {
     "no cache": (Server(), {"cache": "off"}),
     "a cap on calls": (Server(), {"max_calls": 280, "whole_steps": True, "steps": 9}),
     "a cap on tokens": (Server(thinking=400), {"max_total_tokens": 80_000, "steps": 9, "task_max_tokens": 500}),
-    "a cap on time": (Server(seconds=0.01), {"max_minutes": 0.02, "steps": 60, "patience": 0, "task_max_tokens": 16}),
+    "a cap on time": (Server(timed=True), {"max_minutes": 10, "steps": 60, "patience": 0, "task_max_tokens": 16}),
 }
 
 

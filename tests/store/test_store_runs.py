@@ -157,6 +157,15 @@ async def test_a_status_is_the_last_one_said(open_store: OpenStore) -> None:
     assert looker.find_run(run_id).status == RunStatus(state="finished")
 
 
+async def test_a_run_let_go_is_let_go_at_once_for_whoever_looks(open_store: OpenStore) -> None:
+    """PostgreSQL drops the locks of a closed session when it comes to it."""
+    store, looker = open_store(), open_store()
+    for _ in range(50):
+        run_id = new_run(store)
+        store.release(run_id)
+        assert not looker.database.held([run_id])
+
+
 # --- what it owes to earlier runs ---
 
 

@@ -215,9 +215,9 @@ class Budget:
         self.paid.hold(Amount(calls + tried_again, tokens, money))
 
     @property
-    def deadline(self) -> float | None:
-        """When calls have to be over, by the clock; None without a cap on time."""
-        return None if self._end is None else self._end - self._held_seconds
+    def seconds_left(self) -> float | None:
+        """Until calls have to be over; negative after that, None without a cap on time."""
+        return None if self._end is None else self._end - self._held_seconds - self._clock()
 
     def check_time(self) -> None:
         """Raise :class:`BudgetExhausted` if the time is up."""
@@ -227,7 +227,7 @@ class Budget:
     @property
     def is_time_up(self) -> bool:
         """Whether calls have to be over."""
-        return self.deadline is not None and self._clock() >= self.deadline
+        return self.seconds_left is not None and self.seconds_left <= 0
 
     def time_is_up(self) -> BudgetExhausted:
         """The error for a call that the cap on time ends."""

@@ -173,10 +173,10 @@ class LimitedLLM:
         """
         self._check_length(call.request)
         budget = self._engine.budget
-        if budget.deadline is None:
+        if budget.seconds_left is None:
             return await self._retried(call, first_use)
         budget.check_time()
-        limit = asyncio.timeout(budget.deadline - monotonic())
+        limit = asyncio.timeout(budget.seconds_left)
         try:
             async with limit:
                 return await self._retried(call, first_use)

@@ -78,8 +78,9 @@ def _lock(descriptor: int, path: Path) -> bool:
 class AdvisoryLease:
     """A PostgreSQL advisory lock on a connection of its own. It is lost if the server drops that connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, number: int) -> None:
         self._connection = connection
+        self._number = number
 
     @classmethod
     def take(cls, engine: Engine, number: int, *, wait: float) -> AdvisoryLease | None:
@@ -94,7 +95,7 @@ class AdvisoryLease:
                 connection.close()
                 return None
             time.sleep(_PAUSE)
-        return cls(connection)
+        return cls(connection, number)
 
     @staticmethod
     def held(connection: Connection) -> frozenset[int]:
@@ -109,6 +110,14 @@ class AdvisoryLease:
         return frozenset((row.high << 32) + row.low for row in connection.execute(query))
 
     def release(self) -> None:
-        # Closes the session, and with it the lock: a connection that went back to the pool would keep it.
-        self._connection.invalidate()
-        self._connection.close()
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        # Said and not left to the end of the session: the server ends that when it comes to it, and until then whoever
+        # looks sees the lock held.
+        try:
+            self._connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
+        except SQLAlchemyError:  # the session is gone, and the lock with it
+            self._connection.invalidate()
+        finally:
+            self._connection.close()
