@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from promptdescent.errors import ConfigError, DataError
-from promptdescent.tasks.benchmarks import SUITES, Suite, load_rows
+from promptdescent.tasks.benchmarks import SUITES, Suite, hub_access, load_rows
 
 
 @pytest.fixture
@@ -162,3 +167,133 @@ except DataError as error:
     assert line.startswith(f"{suite}: ")
     assert "cannot be fetched from the Hugging Face hub" in line
     assert "--data-dir" in line
+
+
+# --- a hub that does not answer --------------------------------------------------------------------------------------
+
+TWO_TASKS = """
+import time
+import datasets
+from promptdescent.errors import DataError
+from promptdescent.tasks.benchmarks import SUITES, load_rows
+for task in ("snarks", "navigate"):
+    began = time.monotonic()
+    try:
+        load_rows(SUITES["bbh"], task, data_dir=None)
+    except DataError as error:
+        print(f"{time.monotonic() - began:.1f}", error)
+"""
+
+
+def lines_of_two_tasks(endpoint: str, home: Path) -> list[tuple[float, str]]:
+    """Seconds and message of each of two tasks, fetched by a process of their own, which prints nothing else."""
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
+    environment.pop("HF_HUB_OFFLINE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_TASKS], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr == ""
+    found = [line.partition(" ") for line in done.stdout.splitlines()]
+    return [(float(seconds), said) for seconds, _, said in found]
+
+
+class Answering(ThreadingHTTPServer):
+    """A server of this machine that answers everything with one status, and keeps what it was asked for."""
+
+    def __init__(self, status: int) -> None:
+        asked: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_HEAD = do_GET
+
+            def log_message(self, *parts: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked = asked
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def answering(status: int) -> Iterator[Answering]:
+    with Answering(status) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_a_hub_that_cannot_be_reached_is_found_out_fast_and_once(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="no datasets: install the extra datasets")
+    port = closed_port()
+    (first, said), (second, later) = lines_of_two_tasks(f"http://127.0.0.1:{port}", tmp_path)
+    assert first < 15
+    assert second < 5
+    assert said.startswith("bbh: SaylorTwift/bbh (snarks, test) cannot be fetched from the Hugging Face hub: ")
+    assert f"127.0.0.1:{port} cannot be reached (" in said
+    assert "; go online, or take the folder bbh" in said
+    assert said.endswith("name their folder with --data-dir")
+    assert later == (
+        f"bbh: SaylorTwift/bbh (navigate, test) cannot be fetched either, and 127.0.0.1:{port} was not asked again; "
+        "name a folder with --data-dir"
+    )
+
+
+def test_a_hub_that_is_out_of_order_is_asked_twice_for_all_tasks(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="no datasets: install the extra datasets")
+    with answering(503) as server:
+        (_, said), _ = lines_of_two_tasks(server.url, tmp_path)
+    assert f"{server.url.removeprefix('http://')} answers with status 503; go online" in said
+    of_data = [path for path in server.asked if "SaylorTwift" in path]  # the library asks after other things too
+    assert of_data == ["/api/datasets/SaylorTwift/bbh"] * 2
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_hub_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(hub_access, "PATIENCE", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(DataError, match=r"127\.0\.0\.1:\d+ cannot be reached \(timed out\); go online"):
+            load_rows(SUITES["bbh"], "snarks", data_dir=None)
+        assert time.monotonic() - began < 10
+    assert not constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_the_libraries_say_is_as_before_afterwards(tmp_path: Path) -> None:
+    import datasets
+    from huggingface_hub.utils import are_progress_bars_disabled
+    from huggingface_hub.utils import logging as hub_logging
+
+    def state() -> tuple[object, ...]:
+        levels = datasets.logging.get_verbosity(), hub_logging.get_verbosity()
+        return (*levels, datasets.are_progress_bars_disabled(), are_progress_bars_disabled())
+
+    before = state()
+    write_repository(tmp_path / "hub", "snarks", {"test": [{"input": "Which?", "target": "(A)"}]})
+    load_rows(from_folder(SUITES["bbh"], tmp_path / "hub"), "snarks", data_dir=None)
+    assert state() == before

@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+import fragile_checks
 import pytest
 
 from promptdescent import evaluate
-from promptdescent.errors import ConfigError, DataError
+from promptdescent.errors import ConfigError, DataError, RunFailed
 from promptdescent.records import Example
-from promptdescent.tasks.metrics import MathMatch, Score, choose_metric, references
+from promptdescent.tasks.metrics import MathMatch, Score, choose_metric, maths, references
 from promptdescent.tasks.metrics.maths import check_answer, prepare_worker
 from promptdescent.tasks.scoring import SlowMetric, by_metric, close_metric
 
@@ -197,3 +199,89 @@ def test_without_the_extra_the_metric_says_what_to_install(monkeypatch: pytest.M
 def test_a_target_that_is_no_answer_is_refused() -> None:
     with pytest.raises(DataError, match=r"--metric math: the target '\.\.\.' is no answer"):
         choose_metric("math", ["7", "..."], read=None)
+
+
+# --- processes that fail ---------------------------------------------------------------------------------------------
+
+
+def refuse() -> None:
+    raise OSError(11, "Resource temporarily unavailable")
+
+
+@pytest.fixture
+def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[MathMatch]:
+    monkeypatch.setattr(maths, "prepare_worker", fragile_checks.nothing)
+    monkeypatch.setattr(maths, "check_answer", fragile_checks.check_or_die)
+    metric = MathMatch(seconds=20)
+    yield metric
+    metric.close()
+
+
+def both_ways(metric: MathMatch, reply: str, target: str, aside: bool) -> Score:
+    """The score as it is waited for, or beside other coroutines."""
+    if aside:
+        return asyncio.run(metric.score_aside(reply, row(target)))
+    return metric.score(reply, row(target))
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["waited for", "aside"])
+def test_a_worker_that_dies_once_costs_no_score(fragile: MathMatch, tmp_path: Path, aside: bool) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    assert both_ways(fragile, f"die-once {flag}", "7", aside).value == 1
+    assert not flag.exists()
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["dies waited for", "dies aside"])
+def test_an_answer_that_ends_every_process_is_unreadable_and_says_so(fragile: MathMatch, aside: bool) -> None:
+    score = both_ways(fragile, "die /nowhere", "7", aside)
+    assert score == Score(0.0, None, "The check of this answer ended its process twice, so it counts as unreadable.")
+    assert fragile.score("7", row("7")).value == 1
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["no worker waited for", "no worker aside"])
+def test_processes_that_never_work_are_an_error_and_no_score(monkeypatch: pytest.MonkeyPatch, aside: bool) -> None:
+    monkeypatch.setattr(maths, "prepare_worker", fragile_checks.die)
+    metric = MathMatch(seconds=20)
+    with pytest.raises(RunFailed, match=r"^--metric math: the processes that check answers do not work"):
+        both_ways(metric, "7", "7", aside)
+    metric.close()
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["no start waited for", "no start aside"])
+def test_processes_that_cannot_be_started_are_an_error(fragile: MathMatch, aside: bool) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SpawnProcess, "start", lambda self: refuse())
+        with pytest.raises(RunFailed, match=r"no process can be started: .*Resource temporarily unavailable; free"):
+            both_ways(fragile, "7", "7", aside)
+    assert fragile.score("7", row("7")).value == 1  # once they can
+
+
+@pytest.mark.anyio
+async def test_answers_beside_one_that_ends_its_process_are_scored(fragile: MathMatch) -> None:
+    replies = ["7", "die /nowhere", "7", "die /nowhere", "8", "7"]
+    scores = await asyncio.gather(*(fragile.score_aside(reply, row("7")) for reply in replies))
+    assert [score.value for score in scores] == [1, 0, 1, 0, 0, 1]
+    assert [bool(score.feedback) for score in scores] == [False, True, False, True, False, False]
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_an_answer_is_not_kept_when_the_metric_is_closed() -> None:
+    metric = MathMatch(seconds=60)
+    assert (await metric.score_aside("7", row("7"))).value == 1
+    waiting = asyncio.create_task(metric.score_aside(ENDLESS, row("7")))
+    await asyncio.sleep(0.3)
+    metric.close()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(15):
+            await waiting
+
+
+def test_processes_that_were_replaced_end(fragile: MathMatch) -> None:
+    before = set(multiprocessing.active_children())
+    fragile.score("die /nowhere", row("7"))
+    fragile.close()
+    deadline = time.monotonic() + 20
+    while left := set(multiprocessing.active_children()) - before:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptdescent.errors import DataError
-from promptdescent.tasks.reading import MARKS, ChoiceReader, Rule, label_key, what_follows_cues
+from promptdescent.tasks.reading import (
+    CUE,
+    MARKS,
+    ChoiceReader,
+    Rule,
+    affirms,
+    contradicts,
+    label_key,
+    what_follows_cues,
+)
 
 _TRUE = ("true", "yes", "valid", "1")
 _FALSE = ("false", "no", "invalid", "0")
@@ -37,6 +46,7 @@ _LEADS = re.compile(
     rf"|{MARKS}(?P<digit>[01])[*_`.]*[ \t]*(?:$|\n)"
 )
 _ENDS = re.compile(rf"(?:\b(?:is|are)|[=:?!.])[:\s*_`\"'(]+({_ANY})[\s*_`\"').!]*\Z", re.IGNORECASE)
+_SAID = re.compile(rf"\b(?:{_ANY})\b", re.IGNORECASE)
 _LAST_WORD = re.compile(rf"\b({_ANY})[\s*_`\"').!]*\Z", re.IGNORECASE)
 
 
@@ -111,18 +121,32 @@ class BooleanReader:
             text = _UNABLE.sub(" ", _without_expressions(text, question))
             text = self._by_rule[-1].without_choices(text)
         text = _NOT.sub(lambda match: f" {_OPPOSITE[match[1].lower()]}", text)
-        word = next(self._words(text), None)
-        return None if word is None else self.labels[0 if _TRUTH[word] else 1]
+        announced = self._announced(text)
+        word = next(self._words(text, announced), None) if len(set(announced)) < 2 else None
+        truth = None if word is None else _TRUTH[word]
+        if truth is None and self.rule == "default" and not _SAID.search(reply):
+            truth = affirms(reply, question)
+        return None if truth is None else self.labels[0 if truth else 1]
 
-    def _words(self, text: str) -> Iterator[str]:
+    def _announced(self, text: str) -> list[str]:
+        """The last announced word, and the one announced before it where that contradicts it."""
+        found: list[str] = []
+        later = ""
+        for rest in what_follows_cues(text) if self.rule == "default" else ():
+            if word := next(self._after_cue(CUE.split(rest, maxsplit=1)[0]), None):
+                if found:
+                    return [*found, word] if _TRUTH[word] != _TRUTH[found[0]] and contradicts(rest, later) else found
+                found, later = [word], rest
+        return found
+
+    def _words(self, text: str, announced: list[str]) -> Iterator[str]:
         """What each rule finds, the first one first."""
         if whole := self._whole.read(text):
             yield whole
         if self.rule == "line":
             return
         if self.rule == "default":
-            for rest in what_follows_cues(text):
-                yield from self._after_cue(rest)
+            yield from announced
             if (match := _LEADS.match(text)) and match["word"]:
                 yield match["word"].lower()
         for reader in self._by_rule:

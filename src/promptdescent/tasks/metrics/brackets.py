@@ -11,7 +11,7 @@ from promptdescent.errors import DataError
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
 from promptdescent.tasks.metrics.base import Score
-from promptdescent.tasks.reading import lines_of, what_follows_cues, without_new_example
+from promptdescent.tasks.reading import OUTER, lines_of, what_follows_cues, without_new_example
 
 _OPENING = "([{<"
 _CLOSING = ")]}>"
@@ -28,6 +28,13 @@ _CLOSING_RUN = re.compile(r"[)\]}>]+\Z")
 _TEXT = r"(?=\S)[^()\[\]{}<>\n]*\w[^()\[\]{}<>\n]*(?<=\S)"
 _ABOUT_WORDS = re.compile(rf"\({_TEXT}\)|\[{_TEXT}\]|</?{_TEXT}>|\(\*\)|\b[^\W_]+\)")
 _ENDS_ON = re.compile(rf"(?:\b(?:is|are|be)|:)[\s*_`'\"]*(?:{_BRACKET}[\s*_`'\",]*)+\.?\W*\Z")
+# "The last open bracket is < and before it >": says what stands in the sequence, not what closes it.
+_DESCRIBES = re.compile(
+    r"\b(?:first|last|next|outer(?:most)?|inner(?:most)?)\s+(?:open(?:ed|ing)?|clos(?:ed|ing))\s+brackets?\b[^:]*[.!?]\W*\Z"
+)
+_ARROW = re.compile(r"<?[-=]+>|<[-=]+(?=\s)")
+_MARKS = " \t\r-*`'\".,0123456789"
+_ONE_CLOSING = re.compile(r"\s*(?:(?:[-*]|\d{1,2}\.)\s+)?[*`'\"]*[)\]}>][*`'\",.]*\s*")
 _BOXED = re.compile(r"\\boxed\{(.*)\}")
 
 
@@ -70,7 +77,9 @@ def read_brackets(reply: str, *, question: str = "") -> str | None:
     what comes below is explanation. Else these do not count: a run that is a part of the question's; a line that starts
     as the question does, such as "Brackets: [ ]", if it does not go on behind the question's run; and within other text
     a run that closes no more than it opens, such as "the brackets () are round", unless the line ends on it behind
-    "is", "are", "be" or a colon.
+    "is", "are", "be" or a colon; and what a sentence says of the first or last bracket. A reply that breaks off right
+    behind its answer cue has no other answer, and one of nothing but different runs has none. Lines of one closing
+    bracket each are one run.
     """
     before = without_new_example(reply, question)
     found = _read(before, question)
@@ -79,25 +88,48 @@ def read_brackets(reply: str, *, question: str = "") -> str | None:
 
 def _read(reply: str, question: str) -> str | None:
     asked = next(reversed(_runs(question)), "")
-    announced = (reply[cue.end() :] for cue in reversed(list(_CUE.finditer(reply))))
-    for rest in (*what_follows_cues(reply), *announced):
+    announced = [*what_follows_cues(reply)]
+    if not (announced and not announced[0].strip(OUTER)):  # else it breaks off where its answer would stand
+        announced += (reply[cue.end() :] for cue in reversed(list(_CUE.finditer(reply))))
+    for rest in announced:
         for run, found in _answers(rest, asked):
             if not (asked.startswith(run) and 2 * len(re.findall(r"[([{<]", run)) > len(run)):  # "{ ( )" of "{ ( ) ["
                 return found
-    lines = lines_of(reply)
+    lines = _joined(lines_of(reply))
     if _is_bare(lines[:1]) and not _is_bare(lines[1:2]):
         for run, found in _answers(lines[0], asked):
             if not _repeats(run, found, asked):
                 return found
+    if announced and not announced[0].strip(OUTER):
+        return None
     leads = tuple(match[0] for line in question.split("\n") if (match := re.match(r"\w+:", line)))
-    last: str | None = None
+    found_in: dict[str, None] = {}
     for line in lines:
-        for run, closing in _answers(line, asked):
+        for run, closing in _answers(_without_descriptions(line), asked):
             goes_on = run == asked + closing
             in_passing = _is_closed(run) and not (_is_bare([line]) or _ENDS_ON.search(line))
             if goes_on or not (_repeats(run, closing, asked) or in_passing or line.startswith(leads)):
-                last = closing
-    return last
+                found_in[closing] = found_in.pop(closing, None)
+    several = len(found_in) > 1 and all(_is_bare([line]) for line in lines)
+    return None if several else next(reversed(found_in), None)
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """``lines`` with those in one that have one closing bracket each, as in a list of them."""
+    joined: list[str] = []
+    below = False
+    for line in lines:
+        alone = bool(_ONE_CLOSING.fullmatch(line))
+        if alone and below:
+            joined[-1] += " " + line.strip(_MARKS)
+        else:
+            joined.append(line.strip(_MARKS) if alone else line)
+        below = alone
+    return joined
+
+
+def _without_descriptions(line: str) -> str:
+    return " ".join(one for one in re.split(r"(?<=[.!?])\s+", line) if not _DESCRIBES.search(one))
 
 
 def _is_bare(lines: list[str]) -> bool:
@@ -117,7 +149,7 @@ def _is_closed(run: str) -> bool:
 
 def _answers(text: str, asked: str) -> Iterator[tuple[str, str]]:
     """Each run of ``text`` that closes something, with what it closes a sequence with."""
-    text = _AND.sub(r"\1 \2", _BOXED.sub(r"\1", text))
+    text = _AND.sub(r"\1 \2", _BOXED.sub(r"\1", _ARROW.sub(" : ", text)))
     for run in _runs(_ABOUT_WORDS.sub(" ", text)):
         if asked and run.startswith(asked) and asked[0] in _OPENING:
             if run != asked:

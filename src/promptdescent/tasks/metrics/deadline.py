@@ -7,11 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -27,6 +29,14 @@ MOST_MEMORY = 4 * 2**30
 _main = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Raised:
+    """What a function raised in a worker: the work went wrong, and not the pool."""
+
+    name: str
+    """Of the exception."""
+
+
 class DeadlinePool:
     """Calls functions of modules in worker processes; one that takes longer than ``seconds`` is killed with its worker.
 
@@ -39,25 +49,65 @@ class DeadlinePool:
         self._seconds = seconds
         self._initializer = initializer
         self._pool: ProcessPool | None = None
+        self._open: set[Future[Any]] = set()
 
-    def submit(self, function: Callable[..., Result], *args: object) -> Future[Result]:
-        """The result to come. It raises :class:`TimeoutError` past the deadline and what ``function`` raises; where the
-        worker dies of itself, as from lack of memory, ``pebble.ProcessExpired``.
+    def submit(self, function: Callable[..., Result], *args: object) -> Future[Result | Raised]:
+        """The result to come. It raises :class:`TimeoutError` past the deadline, and anything else only where the pool
+        failed: a worker died of itself, as from lack of memory, or none could be started. See :meth:`mend`.
         """
-        if self._pool is None:
-            from pebble import ProcessPool
+        pool = self._pool or self._made()
+        try:
+            future: Future[Result | Raised] = pool.schedule(_carried_out, args=(function, args), timeout=self._seconds)
+        except (RuntimeError, OSError) as error:
+            self._drop()
+            future = Future()
+            future.set_exception(error)
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        return future
 
-            self._pool = ProcessPool(
-                max_workers=WORKERS, initializer=_start_worker, initargs=(self._initializer,), context=_CleanSpawn()
-            )
-        return self._pool.schedule(function, args=args, timeout=self._seconds)
+    def mend(self) -> None:
+        """After a failure: have new processes for the calls from now on. Takes some tenths of a second where all are
+        gone; in place of one that died there is a new one already.
+        """
+        if self._pool is not None and not self._pool.active:
+            self._drop()
 
     def close(self) -> None:
-        """End the processes, whatever they are at. Takes some tenths of a second."""
+        """End the processes, whatever they are at; results that are to come raise :class:`CancelledError`. Takes some
+        tenths of a second.
+        """
+        for future in tuple(self._open):
+            future.cancel()
+        self._drop()
+
+    def _drop(self) -> None:
+        """End the processes; what still waits for them is told."""
         pool, self._pool = self._pool, None
+        left, self._open = self._open, set()
         if pool is not None:
             pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
+            with suppress(OSError, AttributeError):  # of a pool that never came to have workers
+                pool.join()
+        for future in left:
+            with suppress(InvalidStateError):
+                future.set_exception(BrokenProcessPool("the processes are gone"))
+
+    def _made(self) -> ProcessPool:
+        from pebble import ProcessPool
+
+        self._pool = ProcessPool(
+            max_workers=WORKERS, initializer=_start_worker, initargs=(self._initializer,), context=_CleanSpawn()
+        )
+        return self._pool
+
+
+def _carried_out(function: Callable[..., Result], args: tuple[object, ...]) -> Result | Raised:
+    """In the worker: the result, or what went wrong, so that it is told apart from a failure of the pool."""
+    try:
+        return function(*args)
+    except Exception as error:
+        return Raised(type(error).__name__)
 
 
 def _start_worker(initializer: Callable[[], object]) -> None:
@@ -73,8 +123,11 @@ class _CleanProcess(SpawnProcess):
     """
 
     def start(self) -> None:
-        with _main, _main_left_alone():
-            super().start()
+        try:
+            with _main, _main_left_alone():
+                super().start()
+        except OSError as error:  # pebble's threads end at it without a word, and what waits for them would for ever
+            raise BrokenProcessPool(f"no process can be started: {error}") from error
 
 
 class _CleanSpawn(SpawnContext):

@@ -10,7 +10,15 @@ from typing import ClassVar, Literal
 
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.base import Score
-from promptdescent.tasks.metrics.words import find_enumeration, find_words, without_given, words_of
+from promptdescent.tasks.metrics.words import (
+    FUNCTION_WORDS,
+    find_announced,
+    find_enumeration,
+    find_first_line,
+    find_words,
+    without_given,
+    words_of,
+)
 from promptdescent.tasks.reading import after_cue
 
 Comparison = Literal["share", "same", "ordered"]
@@ -21,10 +29,8 @@ _ITEM_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,3}[.)])\s+")
 _OUTER = " \t\r\n*_`\"'\u2018\u2019\u201c\u201d,;."
 MOST_WORDS = 3
 """In an item of a list of single words; what has more is a part of a sentence."""
-_FUNCTION_WORDS = frozenset(
-    ("a", "an", "the", "is", "are", "was", "were", "be", "to", "of", "in", "i", "i'm", "you", "it", "this", "that")
-)
 _AND = re.compile(r"\s+(?:and|or|&)\s+|^(?:and|or|&)\s+", re.IGNORECASE)
+_OR = re.compile(r"(?:,|\s)\s*or\s+(?:(?:an?|the)\s+)?\S+\s*\Z", re.IGNORECASE)
 _LEADING_AND = re.compile(r"^(?:and|or|&)\s+", re.IGNORECASE)
 
 
@@ -77,7 +83,13 @@ class ListMatch:
         if not self.words or _json_list(reply) is not None:
             return None
         known = words_of(example.question)
-        return find_words(after_cue(reply), known) or find_words(reply, known) or find_enumeration(reply, known)
+        return (
+            find_words(after_cue(reply), known)
+            or find_announced(reply, known)
+            or find_words(reply, known)
+            or find_enumeration(reply, known)
+            or find_first_line(reply, known)
+        )
 
     def _value(self, found: list[str], wanted: list[str]) -> float:
         if self.comparison == "ordered":
@@ -102,6 +114,8 @@ def read_items(text: str, *, words: bool = False, joined: bool = False, may_be_p
     4. what stands between semicolons, or else commas; an ``and`` before the last item is such a comma;
     5. with ``words``, the words; else the whole text as one item.
 
+    What ends in a colon is a heading and no item. With ``words``, "pear or fig" lists none.
+
     With ``words``, a line of single words with commas between them goes before 3, and a text of which an item has more
     than :data:`MOST_WORDS` words lists none; nor does a line with spaces between its words that is a sentence.
 
@@ -116,9 +130,9 @@ def read_items(text: str, *, words: bool = False, joined: bool = False, may_be_p
     if words and not marked and (line := _line_of_words(lines)):
         lines = [line]
     items = _items(lines, marked, words=words, joined=joined)
-    prose = (
-        words and may_be_prose and items and (any(map(_is_prose, items)) or (not marked and _is_sentence(lines[-1])))
-    )
+    if not (words and may_be_prose and items):
+        return items
+    prose = any(map(_is_prose, items)) or (not marked and (_is_sentence(lines[-1]) or _OR.search(lines[-1])))
     return None if prose else items
 
 
@@ -144,14 +158,20 @@ def _line_of_words(lines: list[str]) -> str | None:
 
 
 def _is_prose(item: str) -> bool:
-    return len(item.split()) > MOST_WORDS
+    words = item.casefold().split()
+    return len(words) > MOST_WORDS or (len(words) > 1 and not FUNCTION_WORDS.isdisjoint(words))
 
 
 def _is_sentence(line: str) -> bool:
     """Whether what spaces part are words of a sentence: one is an article or a verb that would stand in any."""
     line = _without_lead(line, words=True)
     words = [word.strip(_OUTER) for word in line.casefold().split()]
-    return len(words) > 2 and not re.search("[,;]", line) and not _FUNCTION_WORDS.isdisjoint(words)
+    return (
+        len(words) > 2
+        and max(map(len, words)) > 1
+        and not re.search("[,;]", line)
+        and not FUNCTION_WORDS.isdisjoint(words)
+    )
 
 
 def has_marks(text: str) -> bool:
@@ -179,7 +199,7 @@ def _between_marks(line: str, *, words: bool, joined: bool) -> list[str]:
 
 
 def _bare(items: list[str]) -> list[str] | None:
-    found = [bare for item in items if (bare := item.strip(_OUTER))]
+    found = [bare for item in items if (bare := item.strip(_OUTER)) and not bare.endswith(":")]
     return found or None
 
 

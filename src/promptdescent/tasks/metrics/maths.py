@@ -6,15 +6,17 @@ import asyncio
 import importlib.util
 import logging
 import re
-from concurrent.futures import Future
+from collections.abc import Generator
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias, cast
 
-from promptdescent.errors import ConfigError, DataError
+from promptdescent.errors import ConfigError, DataError, RunFailed
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
 from promptdescent.tasks.metrics.base import Score, plain, references
-from promptdescent.tasks.metrics.deadline import DeadlinePool
+from promptdescent.tasks.metrics.deadline import DeadlinePool, Raised
 from promptdescent.tasks.reading import after_cue, parse_number
 
 SECONDS = 10.0
@@ -22,6 +24,9 @@ SECONDS = 10.0
 
 LONGEST = 20_000
 """Characters of a reply's end that are read; of a longer one the beginning is thoughts."""
+
+Checked: TypeAlias = tuple[bool, str | None] | Raised
+"""What came of a check: whether the answer is right, and the answer."""
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _FUNCTIONS = "sqrt|pi|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|ln|exp|min|max|gcd|lcm|inf|oo"
@@ -38,8 +43,10 @@ class MathMatch:
     """1 if the answer is mathematically equal to the target, as the library math-verify has it.
 
     Formulas from a model can take for ever to simplify, so each answer is checked in a process of its own and counts as
-    unreadable after ``seconds``, which :attr:`Score.feedback` says. Where math-verify reads no formula in the target,
-    answer and target are compared as text. Raises :class:`ConfigError` if the extra is not installed.
+    unreadable after ``seconds``, which :attr:`Score.feedback` says. Processes that fail are replaced once, and an
+    answer that ends those too is unreadable; but where they cannot check anything, scoring raises :class:`RunFailed`.
+    Where math-verify reads no formula in the target, answer and target are compared as text. Raises
+    :class:`ConfigError` if the extra is not installed.
     """
 
     seconds: float = SECONDS
@@ -67,38 +74,67 @@ class MathMatch:
         """Waits for the check; :meth:`score_aside` does not hold up an event loop."""
         if not reply.strip():
             return Score(0.0, None)
-        future = self._check(reply, example)
-        try:
-            return _score(*future.result())
-        except Exception as error:
-            return self._stopped(error)
+        steps = self._steps(reply, example)
+        while True:
+            try:
+                wait([next(steps)])
+            except StopIteration as end:
+                return cast(Score, end.value)
 
     async def score_aside(self, reply: str, example: Example) -> Score:
         """As :meth:`score`, while other coroutines go on."""
         if not reply.strip():
             return Score(0.0, None)
-        try:
-            return _score(*await asyncio.wrap_future(self._check(reply, example)))
-        except Exception as error:
-            return self._stopped(error)
+        steps = self._steps(reply, example)
+        while True:
+            try:
+                future = next(steps)
+            except StopIteration as end:
+                return cast(Score, end.value)
+            with suppress(Exception):  # the next step looks at it
+                await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """End the processes that check; a later answer starts them again."""
         self._pool.close()
 
-    def _check(self, reply: str, example: Example) -> Future[tuple[bool, str | None]]:
-        return self._pool.submit(check_answer, reply[-LONGEST:], references(example.target))
+    def _steps(self, reply: str, example: Example) -> Generator[Future[Checked], None, Score]:
+        """What has to be waited for, one after the other, and then the score: the check, again in new processes if
+        these fail, and a check of which nobody doubts that it can be done. Raises :class:`RunFailed`.
+        """
+        for _ in range(2):
+            future = self._pool.submit(check_answer, reply[-LONGEST:], references(example.target))
+            yield future
+            try:
+                return self._score(future.result())
+            except TimeoutError:
+                return _unreadable(f"was stopped after {self.seconds:g} seconds")
+            except CancelledError:  # it is closed
+                raise
+            except Exception:
+                self._pool.mend()
+        future = self._pool.submit(check_answer, "1", ["1"])
+        yield future
+        try:
+            future.result()
+        except Exception as error:
+            self._pool.mend()
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise RunFailed(
+                f"--metric math: the processes that check answers do not work, new ones neither: {why}; free memory or "
+                "processes, then resume the run"
+            ) from error
+        return _unreadable("ended its process twice")
 
-    def _stopped(self, error: Exception) -> Score:
-        if isinstance(error, TimeoutError):
-            why = f"was stopped after {self.seconds:g} seconds"
-        else:
-            why = f"broke off ({type(error).__name__})"
-        return Score(0.0, None, f"The check of this answer {why}, so it counts as unreadable.")
+    def _score(self, checked: Checked) -> Score:
+        if isinstance(checked, Raised):
+            return _unreadable(f"broke off ({checked.name})")
+        right, answer = checked
+        return Score(float(right), answer)
 
 
-def _score(right: bool, answer: str | None) -> Score:
-    return Score(float(right), answer)
+def _unreadable(why: str) -> Score:
+    return Score(0.0, None, f"The check of this answer {why}, so it counts as unreadable.")
 
 
 # --- in the worker process -------------------------------------------------------------------------------------------

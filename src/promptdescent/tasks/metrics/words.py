@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
+
+from promptdescent.tasks.reading import what_follows_cues
 
 _ITEM_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,3}[.):])\s+")
 _NUMBER_WITHIN = re.compile(r"(?:(?<=\s)|^)\(?\d{1,3}[.)]\s+")
 _BETWEEN = re.compile(r"\s*(?:[,;|<>/\u2192\u21d2]|->|=>)\s*|\s+")
 _LEAD = re.compile(r"\A[^,;]*?:\s+")
+_AND = re.compile(r"^\s*(?:and|&)\s+(?=\S+\s*\Z)", re.IGNORECASE)
 _REMARK = re.compile(r"\s+[-\u2013\u2014]\s.*|\s+\(.*|:\s.*")
-# "The words to be sorted are: pear, fig", with the list in that line, the next one, or the lines with marks below.
+# "The words to be sorted are: pear, fig", "the given list: pear, fig", with the list in that line, the next one, or the
+# lines with marks below.
 _GIVEN = re.compile(
-    r"^[^\n:]*\b(?:to\s+be\s+(?:sorted|ordered|arranged|put)|unsorted)\b[^\n:]*:"
+    r"^[^\n:]*\b(?:to\s+be\s+(?:sorted|ordered|arranged|put)|unsorted|(?:given|original)\s+(?:words|list|sentence))\b"
+    r"[^\n:]*:"
     r"(?:[ \t]*\S[^\n]*|\s*(?:(?:[-*\u2022\u2013]|\(?\d{1,3}[.):])[ \t]+[^\n]*(?:\n|\Z))+|\s*\S[^\n]*)",
     re.MULTILINE | re.IGNORECASE,
 )
+_SUBJECT = re.compile(r"\W*(?:the\s+)?[^\s,]+,", re.IGNORECASE)
+_IN_ORDER = re.compile(r"\b(?:order|sorted|ordered|arranged|alphabetical(?:ly)?)\b", re.IGNORECASE)
+FUNCTION_WORDS = frozenset(
+    ("a", "an", "the", "is", "are", "was", "were", "be", "to", "of", "in", "i", "i'm", "you", "it", "this", "that")
+)
+"""Words of which any sentence has some."""
 _OUTER = " \t\r*_`\"'\u2018\u2019\u201c\u201d,;.()[]{}"
 
 
@@ -68,10 +80,45 @@ def _lists(lines: list[str], known: frozenset[str]) -> Iterator[list[str]]:
             yield words
 
 
+def find_announced(reply: str, known: frozenset[str]) -> list[str] | None:
+    """The single words that an answer cue is followed by, up to a remark: "fig" of "the answer is fig, which is first".
+
+    At least half of them must be ``known``, else what follows the cue before it counts.
+    """
+    for rest in what_follows_cues(reply):
+        said = re.split(r"\n|(?<=[.!?])\s", rest.lstrip(_OUTER + ":=-"), maxsplit=1)[0]
+        if found := _leading_words(said, known):
+            return found
+    return None
+
+
+def find_first_line(reply: str, known: frozenset[str]) -> list[str] | None:
+    """The words of the first line, if they are no sentence and at least half of them are ``known``."""
+    line = reply.lstrip().partition("\n")[0]
+    return _leading_words(line, known) if len(line.split()) > 1 and not line.rstrip().endswith(".") else None
+
+
+def _leading_words(text: str, known: frozenset[str]) -> list[str] | None:
+    if re.search(r"\bor\b", text) and "or" not in known:
+        return None  # "fig or nut" names two and lists none
+    text = _LEAD.sub("", text, count=1)
+    parts = [_AND.sub("", part).split() for part in text.split(",")] if "," in text else [[one] for one in text.split()]
+    run = list(takewhile(lambda part: len(part) == 1, parts))
+    words = [bare for part in run if (bare := part[0].strip(_OUTER))]
+    if (
+        "," not in text
+        and max(map(len, words), default=0) > 1
+        and not FUNCTION_WORDS.isdisjoint(word.casefold() for word in words)
+    ):
+        return None
+    return words if words and 2 * sum(word.casefold() in known for word in words) >= len(words) else None
+
+
 def find_enumeration(text: str, known: frozenset[str]) -> list[str] | None:
     """The last three words or more with commas between them within a sentence, at least half of them ``known``.
 
-    "The pear, fig, and plum are sorted" has three; what begins with an ``and`` but is no known word ends the list.
+    "The pear, fig, and plum are sorted" has three; what begins with an ``and`` but is no known word ends the list. A
+    list that a sentence only speaks of is none: "Pear, fig, and plum are fruits".
     """
     found: list[str] | None = None
     for sentence in re.split(r"\n|(?<=[.!?:])\s", text):
@@ -79,8 +126,10 @@ def find_enumeration(text: str, known: frozenset[str]) -> list[str] | None:
         for place, part in enumerate(sentence.split(",")):
             words = [bare for word in part.split() if (bare := word.strip(_OUTER))]
             ends = not words or (len(words) > 1 and place > 0)
-            if ends and len(words) > 1 and words[0] in ("and", "or", "&") and words[1].casefold() in known:
+            if ends and len(words) > 1 and words[0] in ("and", "&") and words[1].casefold() in known:
                 run.append(words[1])
+                if len(words) > 2 and _SUBJECT.match(sentence) and not _IN_ORDER.search(sentence):
+                    run = []
             elif not ends:
                 run.append(words[-1])
             if ends or place == sentence.count(","):

@@ -1,17 +1,32 @@
 """Reading an answer from a model's reply: what follows an answer cue, one of several labels, or a number."""
 
-from promptdescent.tasks.reading.choices import RULES, ChoiceReader, Rule, label_key
-from promptdescent.tasks.reading.cues import MARKS, OUTER, after_cue, lines_of, what_follows_cues, without_new_example
-from promptdescent.tasks.reading.numbers import parse_number, read_number
+from promptdescent.tasks.reading.choices import RULES, ChoiceReader, Rule
+from promptdescent.tasks.reading.cues import (
+    CUE,
+    MARKS,
+    OUTER,
+    after_cue,
+    contradicts,
+    lines_of,
+    what_follows_cues,
+    without_new_example,
+)
+from promptdescent.tasks.reading.final_number import read_number
+from promptdescent.tasks.reading.label_forms import label_key
+from promptdescent.tasks.reading.numbers import parse_number
 from promptdescent.tasks.reading.options import read_option_text
+from promptdescent.tasks.reading.statements import affirms
 
 __all__ = [
+    "CUE",
     "MARKS",
     "OUTER",
     "RULES",
     "ChoiceReader",
     "Rule",
+    "affirms",
     "after_cue",
+    "contradicts",
     "label_key",
     "lines_of",
     "parse_number",

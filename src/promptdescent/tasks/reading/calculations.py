@@ -28,20 +28,35 @@ _LEADS_TO = re.compile(
 # "multiply the 80 km by 3": both numbers go into the calculation.
 _BY = re.compile(rf"\b(?:multipl|divid|division)\w*(?:[^.!?;\n=]|\.(?=\d))*?\bby[ \t]+{_OPERAND}", re.IGNORECASE)
 
+# "20% of 35", "the difference between 9 and 14", "both 3 and 4".
+_OF = re.compile(
+    rf"\d%[ \t]+of[ \t]+{_OPERAND}|\b(?:between|both|numbers|(?:sum|product|difference|mean|average)[ \t]+of)"
+    rf"[ \t]+{_OPERAND}(?:,[ \t]*{_OPERAND})*,?[ \t]+(?:and|from|to)[ \t]+{_OPERAND}",
+    re.IGNORECASE,
+)
+
 _BREAKS_OFF = re.compile(
-    rf"(?:\b(?:and|or|of|the|a|an|to|is|are|was|were|by|with|from|which|because|approximately|equals)"
-    rf"|\d[ \t]*=|\d/|[A-Za-z],|[\d)][ \t]+(?:[-+*/=\u00d7\u00f7\u2212]|x))\s*(?:{_CURRENCY}\s*)?\Z",
+    rf"(?:\b(?:and|or|of|the|a|an|to|is|are|was|were|by|with|from|at|in|on|for|into|as|than|which|because"
+    r"|approximately|equals)"
+    rf"|\d[ \t]*=|\d/|[A-Za-z],|\w[ \t]+[*/=\u00d7\u00f7]|[\d)][ \t]+(?:[-+\u2212]|x))\s*(?:{_CURRENCY}\s*)?\Z",
     re.IGNORECASE,
 )
 _THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
 _CUT_THOUSANDS = re.compile(r"\d,\d{1,2}\Z")
 _DOES = (
     r"(?:find|calculate|compute|determine|add|subtract|multiply|divide|convert|solve|work|figure|count|look|check"
-    r"|consider)\b"
+    r"|consider|take|break|identify)\b"
 )
 _PLAN = re.compile(
     r"\b(?:(?:(?:we|I)(?:['\u2019]ll|\s+(?:now\s+)?(?:need\s+to|have\s+to|want\s+to|must|should|can|will))"
-    rf"|let['\u2019]?s|let\s+us)\s+(?:now\s+|then\s+|first\s+)?{_DOES}|\A\W*(?:now|next|then|first),?\s+(?:we|I)\s+{_DOES})",
+    rf")\s+(?:now\s+|then\s+|first\s+)?{_DOES}|\blet['\u2019]?s\b|\blet\s+us\b"
+    rf"|\A\W*(?:now|next|then|first),?\s+(?:we|I)\s+{_DOES})",
+    re.IGNORECASE,
+)
+_NEXT = re.compile(r"\W*(?:now|next|then|first|firstly|secondly)\b\D*\Z", re.IGNORECASE)
+_METHOD = re.compile(
+    rf"\b(?:we|you|I)(?:['\u2019]ll|\s+(?:(?:need|have|want)\s+to|must|should|can|could|will))\s+(?:\w+ly\s+)?{_DOES}"
+    rf"|\A\W*(?:(?:first|then|now|next),?\s+)?(?:to\s+{_DOES}|let['\u2019]?s\b|let\s+us\b)",
     re.IGNORECASE,
 )
 _FINISHED = re.compile(r"[.!?:][\s*_`\"'\u201d)\]}$]*\Z")
@@ -59,15 +74,19 @@ def leads_to(text: str, operation: re.Match[str]) -> int | None:
     return match.end() if match else None
 
 
-def given_operands(text: str) -> list[tuple[int, int]]:
-    """Start and end of each part of ``text`` that goes into a calculation of which nothing says what it comes to."""
-    without_result = [one.span() for one in _OPERATION.finditer(text) if leads_to(text, one) is None]
-    return without_result + [one.span() for one in _BY.finditer(text)]
+def operands(text: str) -> list[tuple[int, int]]:
+    """Start and end of each part of ``text`` that goes into a calculation: "6 times 7", "divide it by 3"."""
+    return [one.span() for pattern in (_OPERATION, _BY, _OF) for one in pattern.finditer(text)]
 
 
 def is_plan(sentence: str) -> bool:
     """Whether a sentence without an end says what to do next: "Now, we can find out how many nuts each"."""
-    return not _FINISHED.search(sentence) and bool(_PLAN.search(sentence))
+    return not _FINISHED.search(sentence) and bool(_PLAN.search(sentence) or _NEXT.match(sentence))
+
+
+def is_method(sentence: str) -> bool:
+    """Whether a sentence says what is to be done: "To find the mean, we need to add 4 and 7."."""
+    return bool(_METHOD.search(sentence))
 
 
 def breaks_off(text: str) -> bool:

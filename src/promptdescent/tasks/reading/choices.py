@@ -7,25 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from promptdescent.tasks.reading.cues import DASHES, MARKS, OUTER, QUOTES, lines_of, what_follows_cues
+from promptdescent.tasks.reading.cues import CUE, DASHES, OUTER, QUOTES, contradicts, lines_of, what_follows_cues
+from promptdescent.tasks.reading.label_forms import (
+    label_forms,
+    label_key,
+    letter_after_cue,
+    one_group_each,
+    option_letter,
+)
 
 Rule = Literal["default", "first", "last", "line"]
 """How a choice is read: see :class:`ChoiceReader`."""
 
 RULES: tuple[Rule, ...] = get_args(Rule)
-
-_MINUSES = "\u2212\u2013-"  # the hyphen last, so that it is no range in a character class
-_END_MARKS = rf"[*_`{QUOTES}.!)\]]*[ \t]*"
-
-# A label is a whole word: not "valid" in "invalid", "non-valid" or "very_valid"; but "_valid_" is valid, in Markdown.
-_NOT_AFTER_WORD = r"(?<![^\W_])(?<![^\W_][_'\u2019-])"
-_NOT_BEFORE_WORD = r"(?![^\W_])(?![_'\u2019-][^\W_])"
-
-# What may follow a bare "A" or "I" for it to be an option and no word of a sentence.
-_AFTER_OPTION = (
-    rf"(?=[*_`{QUOTES}]*(?:\s*$|[).,;:!?\]]|\s+(?:[({DASHES}-]|(?:because|since|as|is|and|or|not|for|due)\b)))"
-)
-
 
 # "Is it positive, negative or neutral?": what may stand between labels that are named together.
 _BETWEEN_LABELS = re.compile(
@@ -36,21 +30,43 @@ _HEADING_END = re.compile(rf"[*_`{QUOTES}]*\s*[:{DASHES}-]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\s*_`\"')]")
 # Where a sentence has said what is so, and goes on to say why, or what speaks against it, or what may be so as well.
 _ASIDE = re.compile(
-    r"\b(?:because|since|as|although|(?:even )?though|despite|whereas|unless)\b"
+    r"\b(?:because|since|(?<=, )as|although|(?:even )?though|despite|whereas|unless)\b"
     r"|\b(?:but|yet|and)\s+(?:\w+\s+)?(?:can|could|may|might)\b",
     re.IGNORECASE,
 )
+# "(B) tin": up to five words behind a label belong to it.
+_WITH_TEXT = (
+    rf"[{QUOTES}*_`)\s]*"
+    r"(?:[ \t]+(?!(?:because|since|as|for|while|whereas|if|that|which|and|but|so|is|are)\b)[^\s.,;:!?]+){0,5}?"
+    rf"[{QUOTES}*_`]*[ \t]+"
+)
+_CHOSEN = r"(?:answer|option|choice|label|category|class(?:ification)?|one|fit|match|description)\b"
+# "(B) is not the right one", "(B) tin isn't a suitable answer".
 _DENIES = re.compile(
-    rf"[{QUOTES}*_`)\s]*\b(?:is|are)\s+(?:not\s+(?:the\s+)?(?:correct|right)|incorrect|wrong)\b", re.IGNORECASE
+    rf"{_WITH_TEXT}(?:(?:is|are|was|were)(?:\s+not|n['\u2019]t)\s+(?:(?:the|an?)\s+)?"
+    rf"(?:(?:correct|right)\b|(?:\w+[ \t]+){{0,2}}{_CHOSEN})|(?:is|are)\s+(?:incorrect|wrong)\b)",
+    re.IGNORECASE,
+)
+# "The text is neutral. The tone is positive": two labels for the whole.
+_OF_THE_WHOLE = re.compile(
+    r"(?:\A|[.!?\n]\s*)(?:it|this|the\s+(?:overall\s+)?(?:text|tone|sentiment|review|sentence|statement|message|mood))"
+    r"\s+is\s+(?:an?\s+)?(?:\w+ly\s+)?[*_`]*\Z",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"(?:\bnot|n['\u2019]t|\brather\s+than|\binstead\s+of|\bunlike)\s+(?:(?:an?|the)\s+)?(?:(?:option|choice)\s+)?"
+    rf"[*_`{QUOTES}]*\Z",
+    re.IGNORECASE,
+)
+# "(B) is the correct answer", "negative is the most fitting label": what is announced stands in front.
+_IS_CHOSEN = re.compile(
+    rf"{_WITH_TEXT}(?:is|seems|would\s+be|remains|must\s+be)\s+(?:clearly\s+|therefore\s+)?(?:(?:the|an?|my)\s+)?"
+    rf"(?:(?:correct|right)\b|(?:best|only|most[ \t]+\w+|more[ \t]+\w+|final)\s+(?:\w+[ \t]+)?{_CHOSEN})",
+    re.IGNORECASE,
 )
 
-_NO_ANSWER_AFTER_NO = r"(?![ \t]+(?!(?:it|they|he|she|this|that|there|you|we|and|or|but|because|since|as|not)\b)[a-z])"
-"""Where "no" is no answer, but says of a thing that there is none: "no doubt", "no fish can read"."""
-
-
-def label_key(label: str) -> str:
-    """What makes two labels the same: case and white space do not count."""
-    return " ".join(label.casefold().split())
+_REACH = 60
+"""Characters in front of a label that may say something of it."""
 
 
 def _bare(text: str) -> str:
@@ -70,14 +86,17 @@ class ChoiceReader:
     ``default`` leaves out what goes through the choices, see :meth:`without_choices`, and of the rest takes
 
     1. after an answer cue ("answer is", "answer:", "I choose", "####"; the last one that a label follows), the last
-       label named in the first line that names one: what comes below is explanation;
-    2. else the only label named;
-    3. else the one in the first line, if only one is named there, or in its first sentence, or in that up to a reason
-       or a reservation ("because", "as", "although", "but it may");
-    4. else none.
+       label named in the first line that names one, up to a reason or a reservation ("because", "although", "but it
+       may"): what comes below is explanation;
+    2. else the last label that is called the right or best one, as in "(B) is the correct answer";
+    3. else the only label named;
+    4. else the one in the first line, if only one is named there, or in its first sentence, or in that up to a reason
+       or a reservation;
+    5. else none.
 
-    A label that the reply calls wrong does not count there, and one that it calls wrong in the end is no answer: "(B)
-    is wrong". Nor does "positive" count in "a more positive tone" and in "more negative than positive".
+    A label that the reply calls wrong, or has a "not" in front of, does not count there, and one that it calls wrong in
+    the end is no answer: "(B) is wrong". Nor does "positive" count in "a more positive tone" and in "more negative than
+    positive".
     """
 
     labels: tuple[str, ...]
@@ -90,11 +109,11 @@ class ChoiceReader:
     def __post_init__(self) -> None:
         by_key = {label_key(label): label for label in reversed(self.labels)}  # of equal labels the first stays
         known = tuple(sorted(by_key.values(), key=lambda label: (-len(label), label)))
-        forms = [_forms(label) for label in known]
-        after_cue = [_letter_after_cue(label) + form for label, form in zip(known, forms, strict=True)]
+        forms = [label_forms(label) for label in known]
+        after_cue = [letter_after_cue(label) + form for label, form in zip(known, forms, strict=True)]
         object.__setattr__(self, "_known", known)
-        object.__setattr__(self, "_anywhere", _pattern(forms))
-        object.__setattr__(self, "_after_cue", _pattern(after_cue))
+        object.__setattr__(self, "_anywhere", one_group_each(forms))
+        object.__setattr__(self, "_after_cue", one_group_each(after_cue))
 
     def read(self, reply: str) -> str | None:
         """The label that ``reply`` names, as it stands in ``labels``; None if it names none or cannot be told."""
@@ -121,18 +140,22 @@ class ChoiceReader:
         return text
 
     def _default(self, reply: str) -> str | None:
-        mentions = [(match, bool(_DENIES.match(reply, match.end()))) for match in self._anywhere.finditer(reply)]
+        mentions = [(match, self._has_behind(match, _DENIES)) for match in self._anywhere.finditer(reply)]
         in_the_end = {match.lastindex: denied for match, denied in mentions}
         for match, denied in mentions:
-            if denied:
+            if denied or _DENIED.search(_before(match)):
                 reply = reply[: match.start()] + " " * len(match[0]) + reply[match.end() :]
         found = self._affirmed(reply)
         taken_back = {self._known[index - 1] for index, denied in in_the_end.items() if index and denied}
         return None if found in taken_back else found
 
     def _affirmed(self, reply: str) -> str | None:
-        if found := self._cued(reply) or self._only(self._named(self._anywhere, reply)):
+        if announced := self._cued(reply):
+            return self._only(announced)
+        if found := self._chosen(reply) or self._only(self._named(self._anywhere, reply)):
             return found
+        if len(self._of_the_whole(reply)) > 1:
+            return None
         line = next(iter(lines_of(reply)), "")
         sentence = _SENTENCE_END.split(line, maxsplit=1)[0]
         for text in (line, sentence, _ASIDE.split(sentence, maxsplit=1)[0]):
@@ -189,12 +212,39 @@ class ChoiceReader:
                 return label
         return self._only([label for label in self._known if bare and _bare(label) == bare])
 
-    def _cued(self, reply: str) -> str | None:
+    def _cued(self, reply: str) -> list[str]:
+        """The last announced label, and the one announced before it where that contradicts it."""
+        found: list[str] = []
+        later = ""
         for rest in what_follows_cues(reply):
-            for line in lines_of(rest):
-                if named := self._named(self._after_cue, line):
+            if label := self._announced(rest):
+                if found:
+                    return [*found, label] if contradicts(rest, later) else found
+                found, later = [label], rest
+        return found
+
+    def _announced(self, rest: str) -> str | None:
+        """The label that what follows a cue names, up to the next cue."""
+        for line in lines_of(CUE.split(rest, maxsplit=1)[0]):
+            for said in (_ASIDE.split(line, maxsplit=1)[0], line):
+                if named := self._named(self._after_cue, said):
                     return named[-1]
         return None
+
+    def _has_behind(self, label: re.Match[str], said: re.Pattern[str]) -> bool:
+        """Whether ``said`` follows a label, and no other label stands between."""
+        found = said.match(label.string, label.end())
+        return found is not None and not self._anywhere.search(label.string, label.end(), found.end())
+
+    def _of_the_whole(self, reply: str) -> set[str]:
+        """The labels that the reply says the whole text, or its tone, to be."""
+        named = [match for match in self._anywhere.finditer(reply) if _OF_THE_WHOLE.search(_before(match))]
+        return {self._known[match.lastindex - 1] for match in named if match.lastindex}
+
+    def _chosen(self, reply: str) -> str | None:
+        """The last label that the reply calls the right or best one."""
+        found = [match for match in self._anywhere.finditer(reply) if self._has_behind(match, _IS_CHOSEN)]
+        return self._known[found[-1].lastindex - 1] if found and found[-1].lastindex else None
 
     def _named(self, pattern: re.Pattern[str], text: str) -> list[str]:
         """The labels named in ``text``, in order, with repetitions."""
@@ -205,59 +255,14 @@ class ChoiceReader:
         return named[0] if len(set(named)) == 1 else None
 
 
+def _before(match: re.Match[str]) -> str:
+    """The few words in front of ``match``."""
+    return match.string[max(0, match.start() - _REACH) : match.start()]
+
+
 def _may_follow(last: str, label: str) -> bool:
     """Whether the line after the one headed ``last`` may belong to the same list: letters come in their order."""
     letters = option_letter(last), option_letter(label)
     if letters[0] and letters[1]:
         return letters[0] < letters[1]
     return letters == (None, None) and label != last
-
-
-def _pattern(forms: list[list[str]]) -> re.Pattern[str]:
-    """One group per label: the number of the group that matched is the label's."""
-    return re.compile("|".join(f"({'|'.join(alternatives)})" for alternatives in forms), re.MULTILINE)
-
-
-def _forms(label: str) -> list[str]:
-    """Patterns for ``label`` anywhere in a text."""
-    letter = option_letter(label)
-    if letter is None:
-        return [_word_form(label)]
-    either = f"[{letter}{letter.lower()}]"
-    return [
-        rf"(?<![^\W_])\(\s*{either}\s*\)",
-        rf"[\[{{]\s*{letter}\s*[\]}}]",  # as in LaTeX's \boxed{A}
-        rf"^{MARKS}(?:{either}\)|{letter}[.:])(?=\s|$|[*_])",
-        rf"^{MARKS}{letter}{_END_MARKS}$",
-        rf"(?i:\b(?:option|choice))\s+{letter}{_NOT_BEFORE_WORD}",
-    ]
-
-
-def _word_form(label: str) -> str:
-    words = r"\s+".join(re.escape(word) for word in label.split())
-    before = _NOT_AFTER_WORD if label[0].isalnum() else ""
-    after = _NOT_BEFORE_WORD if label[-1].isalnum() else ""
-    if label[0].isdigit():
-        before += rf"(?<!\d[.,])(?<![{_MINUSES}])"
-    if label[-1].isdigit():
-        after += r"(?![.,]\d)"
-    if label_key(label) == "no":
-        after += _NO_ANSWER_AFTER_NO
-    if before and after:  # "more negative than positive" names one label, "a more positive tone" none
-        return rf"{before}(?<!\bthan\s)(?:(?<!\bmore\s)(?<!\bless\s)(?i:{words})|(?i:{words})(?=\s+than\b)){after}"
-    return f"{before}(?i:{words}){after}"
-
-
-def _letter_after_cue(label: str) -> list[str]:
-    """Patterns for ``label`` right at the start of what follows a cue."""
-    letter = option_letter(label)
-    if letter is None:
-        return []
-    follow = _AFTER_OPTION if letter in "AI" else _NOT_BEFORE_WORD
-    return [rf"\A{MARKS}(?:(?i:(?:the\s+)?(?:option|choice|letter))\s+)?{letter}{follow}"]
-
-
-def option_letter(label: str) -> str | None:
-    """The capital letter of an option such as "(A)" or "A"."""
-    match = re.fullmatch(r"\(([A-Za-z])\)|([A-Za-z])", label.strip())
-    return (match[1] or match[2]).upper() if match else None

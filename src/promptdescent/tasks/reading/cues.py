@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
-
-CUE = re.compile(r"(?<![^\W_])(?:answer[*_`]*\s+is\b|answer[*_`]*\s*:|I\s+choose\b)|####", re.IGNORECASE)
 
 QUOTES = "\"'\u2018\u2019\u201c\u201d"
 DASHES = "\u2013\u2014"
+
+_BEST = r"(?:correct|right|best|final)"
+_NAMED = r"(?:answer|option|choice|label|category|class|result|output)"
+CUE = re.compile(
+    rf"(?<![^\W_])(?:(?:answer|{_BEST}\s+{_NAMED})(?:\s+to\s+(?:the|this|that|your)\s[^.:?!\n]{{1,80}}?)?"
+    rf"(?:[*_`]*\s+is\b|[*_`{QUOTES}]*\s*:)|I(?:\s+would|['\u2019]d)?\s+choose\b)"
+    rf"|####|^[ \t*_`#>]*result[*_`]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""An answer cue: what follows it is announced as the answer."""
+
+_AT_ONCE = 12
+"""Words between two cues, the second one's own among them."""
+_GOES_ON = re.compile(
+    r"\b(?:no|not|wrong|wait|actually|sorry|instead|rather|mean|correction|but|however|so|thus|hence|therefore|final"
+    r"|finally|now|then|overall|if)\b",
+    re.IGNORECASE,
+)
+
+MOST_CUES = 50
+"""Cues that are looked at, from the end on: a reply with more of them goes round in circles."""
+
 MARKS = rf"[\s*_`>{QUOTES}:={DASHES}-]*"
 """Pattern of the marks of Markdown and the quotes that may stand before an answer."""
 
@@ -28,8 +49,16 @@ def after_cue(text: str) -> str:
 
 
 def what_follows_cues(text: str) -> Iterator[str]:
-    """What follows each answer cue up to the end of ``text``, the last cue first."""
-    return (text[cue.end() :] for cue in reversed(list(CUE.finditer(text))))
+    """What follows each answer cue up to the end of ``text``, the last cue first, of :data:`MOST_CUES` at most."""
+    return (text[cue.end() :] for cue in reversed(deque(CUE.finditer(text), MOST_CUES)))
+
+
+def contradicts(earlier: str, later: str) -> bool:
+    """Whether two different announced answers are but two: what follows one cue goes on to the next, ``later``, at once
+    and with no word that takes the first answer back or comes to a conclusion.
+    """
+    between = earlier.removesuffix(later).split()[1:]  # without the first answer, which may be "no"
+    return len(between) <= _AT_ONCE and not _GOES_ON.search(" ".join(between))
 
 
 def lines_of(text: str) -> list[str]:

@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from promptdescent.tasks.reading.choices import ChoiceReader, label_key, option_letter
+from promptdescent.tasks.reading.choices import ChoiceReader
 from promptdescent.tasks.reading.cues import OUTER, what_follows_cues
+from promptdescent.tasks.reading.label_forms import label_key, option_letter
+from promptdescent.tasks.reading.statements import statements_on
 
 _OPTION = re.compile(r"\(([A-Z])\)[ \t]+|^[ \t]*([A-Z])[.)][ \t]+", re.MULTILINE)
 _ARTICLE = re.compile(r"^(?:a|an|the)\s+", re.IGNORECASE)
 
 _IS = re.compile(r"\b(?:is|are|was|were|be)[ \t]+", re.IGNORECASE)
+_MARKS_AROUND = 40
+"""Characters of marks and an article that may stand about the text of an option."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -20,19 +24,34 @@ def read_option_text(reply: str, question: str, labels: Sequence[str]) -> str | 
     """The one of ``labels`` whose option in ``question`` the reply names by its text, as "Paris" for "(B) Paris".
 
     It must be the whole reply, or what follows an answer cue, or what the first or last sentence ends on, behind "is":
-    "The capital is Paris", but neither "It is not Paris" nor "Paris is large". None if no text is named so, or that of
-    another letter.
+    "The capital is Paris", but neither "It is not Paris" nor "Paris is large". Else it must be the only text in the
+    statements that repeat what the question asks, as in "Paris is the capital of France". None if no text is named so,
+    or that of another letter.
     """
     texts = option_texts(question)
     by_text = {label_key(text): letter for letter, text in texts.items()}
     if len(by_text) < max(2, len(texts)):
         return None
     reader = _reader(tuple(texts.values()))
+    longest = max(map(len, by_text)) + _MARKS_AROUND
     for said in _said(reply):
+        if len(said) > longest:
+            continue
         if found := reader.read(_ARTICLE.sub("", said.lstrip(OUTER))):
-            letter = by_text[label_key(found)]
-            return next((label for label in labels if option_letter(label) == letter), None)
-    return None
+            return _label_of(by_text[label_key(found)], labels)
+    stem = question[: next(_OPTION.finditer(question)).start()]
+    stated = "\n".join(statements_on(reply, stem))
+    named = [letter for letter, text in texts.items() if _named(text, stated)]
+    return _label_of(named[0], labels) if len(named) == 1 else None
+
+
+def _label_of(letter: str, labels: Sequence[str]) -> str | None:
+    return next((label for label in labels if option_letter(label) == letter), None)
+
+
+def _named(text: str, statement: str) -> bool:
+    """Whether ``statement`` has the text of an option, also in the plural."""
+    return bool(re.search(rf"(?<![^\W_]){re.escape(text)}(?:e?s)?(?![^\W_])", statement, re.IGNORECASE))
 
 
 def _said(reply: str) -> Iterator[str]:
