@@ -22,6 +22,7 @@ __all__ = [
     "extract_tagged",
     "fill",
     "fingerprint",
+    "first_few",
     "normalized",
     "placeholders",
     "shared_run",
@@ -37,6 +38,12 @@ __all__ = [
 def words(text: str) -> list[str]:
     """The words of ``text`` in order, split on white space."""
     return text.split()
+
+
+def first_few(names: Sequence[str], *, most: int = 5) -> str:
+    """Names with commas between them: all, or the first ``most`` and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def word_count(text: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from promptdescent.cli.race import install_peers, race
-from promptdescent.errors import ConfigError
+from promptdescent.errors import ConfigError, KeyRefused
 
 app = typer.Typer()
 app.command("race")(race)
@@ -74,6 +76,76 @@ def test_what_makes_no_sense_is_refused(data: Path, more: tuple[str, ...], messa
     assert not (data.parent / "race" / "searches").exists()
     # A folder in which nothing began is free for another race.
     assert CliRunner().invoke(app, command(data)).exit_code == 3
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may look up a name or open a connection."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("went to the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_dry_run_says_what_would_be_used_and_leaves_nothing(data: Path) -> None:
+    named = ("--dry-run", "--seeds", "3", "--task-model", "gpt-4o-mini", "--optimizer-model", "simulated:")
+    done = CliRunner().invoke(
+        app, command(data, *named, contestants=f"gpo,gepa,{CRASHES}", tasks="navigate,web_of_lies")
+    )
+    assert done.exit_code == 0, done.output
+    assert "Race on bbh: gpo, gepa, crashes, and without a search Start, Empty; 2 tasks, 3 seeds;" in done.stdout
+    assert (
+        "Searches: 18, each of at most 9,000 tokens of the task model and 4,000 tokens of the optimizer" in done.stdout
+    )
+    lines = {
+        label.strip(): (int(calls.replace(",", "")), int(tokens.replace(",", "")))
+        for label, calls, tokens in re.findall(r"^(\S.*?\S) {2,}([\d,]+) +([\d,]+)$", done.stdout, re.MULTILINE)
+    }
+    searches, optimizer = lines["searches, task model"], lines["searches, optimizer model"]
+    assert (searches[1], optimizer[1]) == (18 * 9000, 18 * 4000)
+    assert 0 < searches[0] <= 18 * 9000
+    # 20 rows on each of 2 tasks: both prompts once, ours 3 times, the two others 3 times in two layouts each
+    rows = lines["test rows, task model"]
+    assert rows[0] == 2 * 20 * (2 + 3 + 2 * 3 * 2)
+    assert rows[1] > rows[0] * 30  # a reply alone may have so many
+    assert lines["in all"] == tuple(sum(parts) for parts in zip(searches, optimizer, rows, strict=True))
+    assert "gepa cannot run: gepa is not installed in" in done.stdout
+    assert "Calls outside this machine: those of the task model." in done.stdout
+    assert re.search(r"^navigate +6 +6 +20$", done.stdout, re.MULTILINE)
+    assert "This was a dry run: nothing was sent and nothing was recorded." in done.stderr
+    assert [path.name for path in data.parent.iterdir()] == ["data"]
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_dry_run_finds_what_makes_no_sense(data: Path) -> None:
+    done = CliRunner().invoke(app, command(data, "--dry-run", "--task-tokens", "50"))
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception).startswith("--task-tokens 50 is too small for navigate")
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_test_rows_are_scored_outside_only_with_consent(data: Path) -> None:
+    outside = ("--task-model", "gpt-4o-mini", "--optimizer-model", "simulated:")
+    refused = CliRunner().invoke(app, command(data, *outside))
+    assert isinstance(refused.exception, ConfigError)
+    assert re.fullmatch(
+        r"beside its searches, which have caps, this race would make up to 80 calls outside this machine, about [\d,]+ "
+        r"tokens at most, to score test rows: agree with --yes, or give fewer --test-rows; --dry-run says more",
+        str(refused.exception),
+    )
+    assert not (data.parent / "race").exists()
+    agreed = CliRunner().invoke(app, command(data, *outside, "--yes"))
+    assert isinstance(agreed.exception, KeyRefused)  # it goes on, and comes as far as it can without a key
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_searches_outside_have_their_caps_and_need_no_consent(data: Path) -> None:
+    outside = ("--task-model", "simulated:", "--optimizer-model", "gpt-4o-mini")
+    assert isinstance(CliRunner().invoke(app, command(data, *outside)).exception, KeyRefused)
 
 
 def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promptdescent.errors import ConfigError, RunFailed
+from promptdescent.errors import ConfigError, PermanentError, RunFailed
+from promptdescent.experiments.race import answers
+from promptdescent.experiments.race.answers import AnswerReader
 from promptdescent.experiments.race.contestants import FAMILIES, contestants_named
 from promptdescent.experiments.race.install import (
     INSTALLABLE,
@@ -21,7 +25,7 @@ from promptdescent.experiments.race.install import (
     install,
     installed,
 )
-from promptdescent.experiments.race.job import FOUND, Layout, best_of, read_found
+from promptdescent.experiments.race.job import FOUND, Layout, read_found
 from promptdescent.experiments.race.ours import horizon
 from promptdescent.experiments.race.scoring import InLayout
 from promptdescent.llm.base import Draw, Request
@@ -43,13 +47,14 @@ def write(folder: Path, *lines: object, end: str = "") -> Path:
 def test_the_highest_dev_score_counts_and_the_earliest_of_equals(tmp_path: Path) -> None:
     write(tmp_path, line("a", 0), line("b", 0.75), line("c", None), line("d", 0.75), line("e", 0.5))
     found = read_found(tmp_path)
-    assert [one.prompt for one in found] == ["a", "b", "d", "e"]
-    assert best_of(found).prompt == "b"
+    assert [one.prompt for one in found.scored] == ["a", "b", "d", "e"]
+    assert found.best.prompt == "b"
+    assert found.unscored == 1
 
 
 def test_a_last_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path, line("a"), end='{"prompt": "b", "dev_sc')
-    assert [one.prompt for one in read_found(tmp_path)] == ["a"]
+    assert [one.prompt for one in read_found(tmp_path).scored] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -64,13 +69,18 @@ def test_a_last_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
         pytest.param(line(messages=[{"role": "user", "content": "a"}]), "0 times", id="without the row"),
         pytest.param(line(prompt="{input}"), "2 times", id="the row twice"),
         pytest.param(line(answer_pattern="("), "regular expression with one group", id="no pattern"),
+        pytest.param(line(answer_pattern="[[a]"), "regular expression with one group", id="a nested set"),
         pytest.param(line(answer_pattern="a"), "regular expression with one group", id="no group"),
         pytest.param(line(answer_pattern=f"({'a' * 1000})"), "regular expression with one group", id="a long pattern"),
-        pytest.param(line(score=None), "it scored no prompt", id="nothing scored"),
+        pytest.param(
+            line(score=None),
+            "it scored no prompt on the dev rows \\(1 line of its found.jsonl without a dev_score\\)",
+            id="nothing scored",
+        ),
     ],
 )
 def test_what_breaks_the_rules_is_said(tmp_path: Path, bad: object, message: str) -> None:
-    with pytest.raises(RunFailed, match=message.replace("(", r"\(")):
+    with pytest.raises(RunFailed, match=message):
         read_found(write(tmp_path, bad, ""))
 
 
@@ -85,11 +95,9 @@ def test_a_row_stands_literally_where_the_layout_says() -> None:
             Message(role="system", content=("Braces {x} and {{y}} stay.",)),
             Message(role="user", content=("<{input}>",)),
         ),
-        answer_pattern=r"answer: (\w+)",
     )
     row = r"a {input} \1 {x}"
     assert [message.text for message in layout.filled(row)] == ["Braces {x} and {{y}} stay.", f"<{row}>"]
-    assert [layout.answer(reply) for reply in ("The answer: yes", "yes", "")] == ["yes", "", ""]
 
 
 @pytest.mark.anyio
@@ -110,9 +118,63 @@ async def test_a_model_in_a_layout_is_asked_with_it_and_answers_with_what_it_rea
     completion = await llm.complete(Request(role="task", messages=messages, temperature=0, max_tokens=9, draw=draw))
     assert asked == [[{"role": "user", "content": "Q: is it?"}]]
     assert completion.replies[0].text == "no"
+    await llm.close()
     other = InLayout(FunctionLLM(model), Layout(messages=messages))
     await other.prepare()
     assert other.identity != llm.identity
+
+
+SLOW = r"^(?:a+)+(b)$"
+"""Takes twice as long for each more ``a`` that no ``b`` follows."""
+
+
+@pytest.mark.anyio
+async def test_answers_are_what_the_group_of_a_pattern_finds() -> None:
+    reader = AnswerReader(r"answer: (\w*)")
+    replies = ("The answer: yes", "yes", "", "answer: ", "\u00e4\ud83d\ude00 answer: \u00fc\nanswer: b", "x" * 30_000)
+    try:
+        assert [await reader.read(reply) for reply in replies] == ["yes", "", "", "", "\u00fc", ""]
+        assert await AnswerReader(None).read("as it is") == "as it is"
+        assert await asyncio.gather(*(reader.read(f"answer: {number}") for number in range(20))) == [
+            str(number) for number in range(20)
+        ]
+    finally:
+        await reader.close()
+
+
+@pytest.mark.anyio
+async def test_a_pattern_that_takes_for_ever_is_ended_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "SECONDS", 1.0)
+    reader = AnswerReader(SLOW)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.05)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    assert await reader.read("ab") == "b"
+    for _ in range(2):  # the second time it is not even tried
+        began = time.monotonic()
+        with pytest.raises(
+            PermanentError, match=r"^its answer_pattern takes longer than 1 seconds on a reply, so that"
+        ):
+            await reader.read("a" * 60)
+    assert time.monotonic() - began < 0.5
+    ticking.cancel()
+    assert ticks > 5
+
+
+@pytest.mark.anyio
+async def test_who_gives_up_leaves_no_answer_behind() -> None:
+    reader = AnswerReader(SLOW)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await reader.read("a" * 60)
+    assert await reader.read("aab") == "b"
+    await reader.close()
 
 
 def test_the_horizon_is_what_the_caps_afford_at_the_pace_so_far() -> None:

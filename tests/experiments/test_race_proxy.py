@@ -14,7 +14,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from promptdescent.errors import ConnectionLost, EndpointFailed, KeyRefused, ModelError, NoConnection, RequestRefused
+from promptdescent.errors import (
+    ConnectionLost,
+    EndpointFailed,
+    KeyRefused,
+    ModelError,
+    NoConnection,
+    RequestRefused,
+    RunFailed,
+)
 from promptdescent.experiments.race.meter import Meters, most_of
 from promptdescent.experiments.race.proxy import Proxy
 from promptdescent.llm.base import Completion, Draw, Request
@@ -322,6 +330,24 @@ async def test_without_an_answer_there_is_no_score_as_the_evaluator_counts(tmp_p
     async with serving(tmp_path, metric=Generous(labels=LABELS)) as client:
         _, content = await client.post("/score", {"reply": "hm", "input": "Is it?", "target": "yes"})
         assert content == {"score": 0.0, "answer": None}
+
+
+class Elsewhere(Choice):
+    """Scores in another process, which is gone."""
+
+    async def score_aside(self, reply: str, example: Example) -> Score:
+        await asyncio.sleep(0)
+        raise RunFailed("no process can be started")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_metric_that_fails_ends_the_search_and_says_so(tmp_path: Path) -> None:
+    async with serving(tmp_path, metric=Elsewhere(labels=LABELS)) as client:
+        status, content = await client.post("/score", {"reply": "yes", "input": "Is it?", "target": "yes"})
+        assert (status, content["error"]["message"]) == (500, "no process can be started")
+        assert client.proxy.failure == "no process can be started"
 
 
 async def test_a_context_bounds_what_a_call_can_cost() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,8 +17,11 @@ import pytest
 from race_samples import SCRIPTS, SIZES, START, RaceWatch, race_plan, race_task, script
 
 from promptdescent.errors import ConfigError
+from promptdescent.experiments.race import answers
+from promptdescent.experiments.race import search as race_search
 from promptdescent.experiments.race.contestants import contestants_named
 from promptdescent.experiments.race.plan import RacePlan
+from promptdescent.experiments.race.process import carry_out as carry_out_process
 from promptdescent.experiments.race.race import run_race
 from promptdescent.report.race.files import RECORD, ROWS, TABLES
 from promptdescent.report.race.record import RaceRecord, RaceRun
@@ -189,6 +193,36 @@ def test_a_contestant_that_hangs_is_cut_off_with_all_that_it_started(tmp_path: P
     child = int((folder_of(tmp_path / "race", "hangs") / "child.txt").read_text(encoding="utf-8"))
     assert is_gone(child)
     assert "Cut off by the limit" in (tmp_path / "race" / TABLES).read_text(encoding="utf-8")
+
+
+def test_a_limit_that_ends_a_search_without_a_result_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = "it scored no prompt on the dev rows (1 line of its found.jsonl without a dev_score)"
+    for name, minutes, limit in (
+        ("sort messages by kind", 1.5 / 60, "it was ended after 0.025 minutes (--max-minutes): "),
+        (
+            "use it up",
+            1.0,
+            "it was ended 1 seconds after it had used up its 4,000 optimizer tokens (--optimizer-tokens): ",
+        ),
+    ):
+        monkeypatch.setattr(race_search, "AFTER_THE_CAP", 1.0)
+        monkeypatch.setattr(race_search, "carry_out", partial(carry_out_process, patience=1.0))
+        task = replace(race_task(), about=name)
+        plan = race_plan([script("finds_nothing")], peers=tmp_path, minutes=minutes, tasks=[task])
+        run = run_of(carry_out(plan, tmp_path / name), "finds_nothing")
+        assert (run.status, run.reason) == ("hole", limit + found)
+
+
+def test_a_pattern_that_takes_for_ever_is_a_hole_and_an_unscored_line_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "SECONDS", 1.0)
+    record = carry_out(race_plan([script("slow_pattern")], peers=tmp_path), tmp_path / "race")
+    run = run_of(record, "slow_pattern")
+    assert (run.status, run.unscored) == ("hole", 1)
+    assert "its answer_pattern takes longer than 1 seconds on a reply" in run.reason
+    text = (tmp_path / "race" / TABLES).read_text(encoding="utf-8")
+    assert "Lines without a dev score, whose prompts could not be chosen: slow_pattern (1)." in text
 
 
 def test_equal_seeds_give_equal_searches(tmp_path: Path) -> None:

@@ -12,21 +12,25 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import COST, ROWS, RUN, SEARCH, TASK, given, takes_settings
+from promptdescent.cli.flags import COST, ROWS, RUN, SEARCH, TASK, DryRunFlag, given, takes_settings
 from promptdescent.cli.output import ExitCode
+from promptdescent.cli.running import agreed
+from promptdescent.cli.tables import show_tables
+from promptdescent.errors import ConfigError
 from promptdescent.experiments.race.contestants import FAMILIES, contestants_named
+from promptdescent.experiments.race.forecast import RaceForecast, forecast_race
 from promptdescent.experiments.race.install import DEFAULT_PEERS, INSTALLABLE, install
-from promptdescent.experiments.race.plan import RacePlan, tasks_of
+from promptdescent.experiments.race.plan import RACED, RacePlan, tasks_of
 from promptdescent.experiments.race.race import run_race
 from promptdescent.report.race.analysis import analyse_race
 from promptdescent.report.race.files import RECORD, TABLES
 from promptdescent.report.race.files import ROWS as LINES
 from promptdescent.report.race.record import RaceRecord, RaceRun
 from promptdescent.report.race.tables import race_headline, race_tables
-from promptdescent.report.tables import as_plain
+from promptdescent.report.tables import Table, as_plain, count
 from promptdescent.report.text import duration, printable
 from promptdescent.tasks.benchmarks import SUITES
-from promptdescent.tasks.splits import SplitSizes
+from promptdescent.tasks.splits import SPLITS, SplitSizes
 
 SETTINGS = (
     *("task_model", "optimizer_model", "base_url", "task_base_url", "optimizer_base_url"),
@@ -119,6 +123,13 @@ def race(
     ] = 15.0,
     peers: PeersFlag = DEFAULT_PEERS,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Searches at once.", rich_help_panel=RUN)] = 1,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="Agree to score test rows, which no cap covers, outside this machine.", rich_help_panel=RUN
+        ),
+    ] = False,
+    dry_run: DryRunFlag = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)] = False,
     **settings: object,
 ) -> None:
@@ -137,6 +148,12 @@ def race(
         minutes=max_minutes,
         peers=peers.resolve(),
     )
+    forecast = forecast_race(plan)
+    if dry_run:
+        plan.check_rows()
+        _foretell(plan, forecast)
+        return
+    _agree(forecast, yes=yes)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         record = asyncio.run(run_race(plan, store.resolve(), workers=workers, observer=RaceLines(quiet=quiet)))
@@ -157,6 +174,59 @@ def install_peers(
 ) -> None:
     """Make an environment for each of the other systems of a race, with the versions that its script is written for."""
     install(tuple(names or ()), into.resolve(), say=output.message)
+
+
+def _agree(forecast: RaceForecast, *, yes: bool) -> None:
+    """Raise :class:`ConfigError` if test rows would be scored outside this machine, and nobody agreed: searches have
+    their caps, these scores have none.
+    """
+    scoring = forecast.scoring
+    if "task" in forecast.remote and not agreed(scoring, yes=yes, what="race's scoring of test rows"):
+        raise ConfigError(
+            f"beside its searches, which have caps, this race would make up to {scoring.calls:,} calls outside this "
+            f"machine, about {scoring.tokens:,} tokens at most, to score test rows: agree with --yes, or give fewer "
+            "--test-rows; --dry-run says more"
+        )
+
+
+def _foretell(plan: RacePlan, forecast: RaceForecast) -> None:
+    """Print what a race would do and use."""
+    rows = [
+        (f"searches, {role} model", f"{used.calls:,}", f"{used.tokens:,}") for role, used in forecast.searching.items()
+    ]
+    for what, used in (("test rows, task model", forecast.scoring), ("in all", forecast.total)):
+        rows.append((what, f"{used.calls:,}", f"{used.tokens:,}"))
+    notes = [
+        "At most, as if nothing had a result yet; retries come on top. Tokens of searches are their caps, and their "
+        "calls an estimate, as if each were as short as can be. Tokens of test rows are an estimate, as if each prompt "
+        "and reply were as long as its limit; no cap covers them.",
+        *(f"{label} cannot run: {why}." for label, why in forecast.missing.items()),
+    ]
+    outside = [role for role in RACED if role in forecast.remote]
+    if outside:
+        notes.append(f"Calls outside this machine: those of the {' and the '.join(outside)} model.")
+    sizes = tuple((task.name, *(str(len(task.rows[split])) for split in SPLITS)) for task in plan.tasks)
+    show_tables(
+        race_plan_headline(plan, forecast),
+        [
+            Table(title="Forecast", header=("part", "calls", "tokens"), rows=tuple(rows), notes=tuple(notes)),
+            Table(title="Rows", header=("task", *SPLITS), rows=sizes),
+        ],
+    )
+    output.message("This was a dry run: nothing was sent and nothing was recorded.")
+
+
+def race_plan_headline(plan: RacePlan, forecast: RaceForecast) -> str:
+    """Who would race on what, and within which caps."""
+    searching = [one.label for one in plan.contestants if one.kind != "prompt"]
+    prompts = [one.label for one in plan.contestants if one.kind == "prompt"]
+    models = ", ".join(f"{role} model {name}" for role, name in plan.model_names.items())
+    caps = " and ".join(f"{plan.caps[role]:,} tokens of the {role} model" for role in RACED)
+    return (
+        f"Race on {plan.suite}: {', '.join(searching)}, and without a search {', '.join(prompts)}; "
+        f"{count(len(plan.tasks), 'task')}, {count(len(plan.seeds), 'seed')}; {models}. "
+        f"Searches: {forecast.searches:,}, each of at most {caps}, and {plan.minutes:g} minutes."
+    )
 
 
 def show_race(record: RaceRecord) -> None:
@@ -187,6 +257,8 @@ class RaceLines:
             score = "" if run.test_score is None else f"{100 * run.test_score:.1f} %"
             spent = duration(self._clock() - self._began)
             output.message(f"{where}: {score} (ended by {run.ended}); {done} of {total} searches, {spent} so far")
+            if run.unscored:
+                output.message(f"{where}: {count(run.unscored, 'line')} without a dev score, which cannot be chosen")
 
 
 def _names(given: str) -> tuple[str, ...]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from promptdescent.errors import RunFailed
 from promptdescent.records import Example, Message
+from promptdescent.report.tables import count
 
 JOB, FOUND = "job.json", "found.jsonl"
 
@@ -24,9 +26,6 @@ ROW = "{input}"
 
 LONGEST_PATTERN = 1000
 """Characters of a pattern that reads an answer."""
-
-LONGEST_READ = 20_000
-"""Characters of a reply that such a pattern is applied to."""
 
 _ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
     "system": "system",
@@ -49,13 +48,6 @@ class Layout:
             Message(role=message.role, content=(message.text.replace(ROW, row, 1),)) for message in self.messages
         )
 
-    def answer(self, reply: str) -> str:
-        """What the pattern reads in a reply; empty if it finds nothing."""
-        if self.answer_pattern is None:
-            return reply
-        found = re.search(self.answer_pattern, reply[:LONGEST_READ])
-        return (found.group(1) or "") if found else ""
-
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPrompt:
@@ -65,6 +57,21 @@ class FoundPrompt:
     dev_score: float
     layout: Layout | None
     """None: as the task places it, which is our layout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a contestant wrote."""
+
+    scored: tuple[FoundPrompt, ...]
+    """In its order; one at least."""
+    unscored: int
+    """Lines without a dev score, whose prompts cannot be chosen."""
+
+    @property
+    def best(self) -> FoundPrompt:
+        """The prompt with the highest dev score, the earliest of equals."""
+        return max(self.scored, key=lambda one: one.dev_score)
 
 
 def row_as_data(row: Example) -> dict[str, str]:
@@ -84,14 +91,14 @@ def found_line(prompt: str, dev_score: float | None) -> str:
     return json.dumps({"prompt": prompt, "dev_score": dev_score, "messages": None, "answer_pattern": None}) + "\n"
 
 
-def read_found(folder: Path) -> list[FoundPrompt]:
-    """The prompts with a dev score that a contestant wrote, in its order. A last line that was cut off is passed over.
+def read_found(folder: Path) -> Findings:
+    """The prompts that a contestant wrote. A last line that was cut off is passed over.
 
-    Raises :class:`RunFailed` for what breaks the rules, such as a score that is no number, and if there is none.
+    Raises :class:`RunFailed` for what breaks the rules, such as a score that is no number, and if none has a score.
     """
     path = folder / FOUND
     lines = path.read_bytes().split(b"\n") if path.exists() else []
-    found = []
+    found, unscored = [], 0
     for number, line in enumerate(lines, start=1):
         try:
             content = json.loads(line) if line.strip() else None
@@ -99,16 +106,17 @@ def read_found(folder: Path) -> list[FoundPrompt]:
             if number == len(lines):  # cut off in the middle of a line
                 continue
             raise RunFailed(f"line {number} of its {FOUND} is no JSON") from None
-        if content is not None and (prompt := _found(content, f"line {number} of its {FOUND}")) is not None:
+        if content is None:
+            continue
+        prompt = _found(content, f"line {number} of its {FOUND}")
+        if prompt is None:
+            unscored += 1
+        else:
             found.append(prompt)
     if not found:
-        raise RunFailed("it scored no prompt on the dev rows")
-    return found
-
-
-def best_of(found: Sequence[FoundPrompt]) -> FoundPrompt:
-    """The one with the highest dev score, the earliest of equals."""
-    return max(found, key=lambda one: one.dev_score)
+        without = f" ({count(unscored, 'line')} of its {FOUND} without a dev_score)" if unscored else ""
+        raise RunFailed(f"it scored no prompt on the dev rows{without}")
+    return Findings(scored=tuple(found), unscored=unscored)
 
 
 def _found(content: object, where: str) -> FoundPrompt | None:
@@ -134,9 +142,9 @@ def _messages(given: object, where: str) -> tuple[Message, ...]:
         if role is None or not isinstance(text, str):
             raise RunFailed(f"{where}: a message has a role, {', '.join(_ROLES)}, and a text")
         messages.append(Message(role=role, content=(text,)))
-    count = sum(message.text.count(ROW) for message in messages)
-    if count != 1:
-        raise RunFailed(f"{where}: its messages hold {ROW} {count} times, and not once")
+    times = sum(message.text.count(ROW) for message in messages)
+    if times != 1:
+        raise RunFailed(f"{where}: its messages hold {ROW} {times} times, and not once")
     return tuple(messages)
 
 
@@ -145,7 +153,8 @@ def _pattern(content: Mapping[str, Any], where: str) -> str | None:
     if pattern is None:
         return None
     try:
-        groups = re.compile(pattern).groups if len(pattern) <= LONGEST_PATTERN else 0
+        with warnings.catch_warnings(action="ignore"):  # of forms that may mean something else one day
+            groups = re.compile(pattern).groups if len(pattern) <= LONGEST_PATTERN else 0
     except (re.error, TypeError, RecursionError, OverflowError):
         groups = 0
     if groups != 1:

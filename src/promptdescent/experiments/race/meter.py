@@ -70,7 +70,12 @@ class Meters:
     @property
     def used_up(self) -> bool:
         """Whether a call was refused for want of tokens."""
-        return any(meter.used_up for meter in self._meters.values())
+        return bool(self.roles_used_up)
+
+    @property
+    def roles_used_up(self) -> tuple[Role, ...]:
+        """Those of which a call was refused."""
+        return tuple(role for role, meter in self._meters.items() if meter.used_up)
 
     def settle(self, role: Role, bound: int, usage: Usage, *, reused: bool) -> None:
         """A call is over; ``reused``: its reply was known from an equal request, which costs no less."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from promptdescent.assembly import NO_EXTRAS, Given, load_task, open_models
@@ -14,14 +15,13 @@ from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.plan import run_key
 from promptdescent.experiments.race.contestants import Contestant
-from promptdescent.llm.base import Draw
 from promptdescent.llm.budget import TEMPLATE_TOKENS, estimate_tokens
 from promptdescent.recipes import recipe_named
 from promptdescent.records import Prompt, Role, Split
 from promptdescent.tasks.benchmarks import BenchmarkRow, draw_splits, load_rows, suite_named
 from promptdescent.tasks.judge import Judge
 from promptdescent.tasks.splits import SPLITS, SplitSizes
-from promptdescent.tasks.target import PromptTarget
+from promptdescent.tasks.target import compose
 from promptdescent.tasks.task import Task
 from promptdescent.text import fingerprint
 
@@ -90,33 +90,39 @@ class RacePlan:
         """By role."""
         return {role: self.tasks[0].spec.model(role).settings.name for role in RACED}
 
-    def _check(self, folder: Path) -> None:
-        """Raise the :class:`InputError` family for whatever would go wrong in every search; the files of rows are in
-        ``folder``.
+    def check_rows(self) -> None:
+        """Raise the :class:`InputError` family for what would go wrong in every search, as far as no model has to be
+        opened for it. Leaves no file.
         """
+        with TemporaryDirectory() as folder:
+            for task in self.tasks:
+                task.write_rows(Path(folder))
+            self._loaded(Path(folder))
+
+    def _loaded(self, folder: Path) -> list[Task]:
+        """The tasks, whose files of rows are in ``folder``, once all is checked that needs no model."""
+        tasks = []
         for task in self.tasks:
             loaded = task.load(folder)
             if isinstance(loaded.metric, Judge):
                 raise ConfigError(f"{task.name}: a race takes no judge, whose calls no cap of it counts")
             if loaded.placement == "template":
                 raise ConfigError(f"{task.name}: a race takes no template, since only we would fill it in")
-            open_models(task.located(folder), loaded, NO_EXTRAS)
             for contestant in self.contestants:
                 if contestant.recipe:
                     recipe_named(contestant.recipe).check(loaded.brief, total_steps=1)
             self._check_caps(task, loaded)
+            tasks.append(loaded)
+        return tasks
 
     def _check_caps(self, task: RaceTask, loaded: Task) -> None:
         """Refuse caps that do not even afford a beginning."""
-        settings = task.spec.model("task").settings
-        target = PromptTarget(open_models(task.spec, loaded, NO_EXTRAS).task, settings, loaded.placement)
-        draw = Draw(seed=0, step=0, slot="", index=0)
-        requests = [target.request(loaded.start, row, draw=draw) for row in loaded.dev]
-        needed = sum(estimate_tokens(request.characters) + 1 for request in requests)
+        asked = [compose(loaded.start, row, loaded.placement) for row in loaded.dev]
+        needed = sum(estimate_tokens(sum(len(message.text) for message in messages)) + 1 for messages in asked)
         if self.caps["task"] < needed:
             raise ConfigError(
                 f"--task-tokens {self.caps['task']} is too small for {task.name}: to score the starting prompt on "
-                f"{len(requests)} dev rows takes about {needed} tokens; give several times as many, or fewer --dev-rows"
+                f"{len(asked)} dev rows takes about {needed} tokens; give several times as many, or fewer --dev-rows"
             )
         needed = task.spec.optimizer_max_tokens + TEMPLATE_TOKENS + estimate_tokens(len(task.start))
         if self.caps["optimizer"] < needed:
@@ -153,7 +159,8 @@ class RacePlan:
                 )
         for task in self.tasks:
             task.write_rows(folder)
-        self._check(folder)
+        for task, loaded in zip(self.tasks, self._loaded(folder), strict=True):
+            open_models(task.located(folder), loaded, NO_EXTRAS)
         path.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

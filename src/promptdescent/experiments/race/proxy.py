@@ -17,7 +17,14 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from promptdescent.errors import BudgetExhausted, ModelError, RateLimited, RequestRefused, TransientError
+from promptdescent.errors import (
+    BudgetExhausted,
+    ModelError,
+    PromptDescentError,
+    RateLimited,
+    RequestRefused,
+    TransientError,
+)
 from promptdescent.experiments.race.meter import Meters, most_of
 from promptdescent.experiments.race.requests import Served, Unreadable, answer, read_request, read_score_request
 from promptdescent.llm.base import LLM, NOTHING, Completion, Draw, Request
@@ -25,6 +32,7 @@ from promptdescent.llm.limits import RetryPolicy
 from promptdescent.llm.streams import ordered_map
 from promptdescent.records import Example, ModelSettings, Reply, Role, Usage
 from promptdescent.tasks.metrics import Metric
+from promptdescent.tasks.scoring import by_metric
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -61,13 +69,13 @@ class Proxy:
         self.key = secrets.token_hex(16)
         """What clients have to send as key, so that no other program of this machine is served."""
         self.failure = ""
-        """Why a model cannot be used at all; empty if it can."""
+        """Why a model or the metric cannot be used at all; empty if they can."""
         self.cut = asyncio.Event()
         """Set once a call was refused for want of tokens."""
         self._models = {role: model for role, (model, _) in models.items()}
         self._served = {role: Served(role=role, settings=settings) for role, (_, settings) in models.items()}
         self._meters = meters
-        self._metric = metric
+        self._scorer = by_metric(metric)
         self._seed = seed
         self._retry = retry or RetryPolicy()
         self._asked: Counter[str] = Counter()
@@ -130,7 +138,11 @@ class Proxy:
             reply, question, target = read_score_request(await asked.read())
         except Unreadable as error:
             return _error(400, str(error), parameter=error.parameter)
-        score = self._metric.score(reply, Example(id="", inputs=(("input", question),), target=target))
+        try:
+            score = await self._scorer(reply, Example(id="", inputs=(("input", question),), target=target))
+        except PromptDescentError as error:
+            self.failure = self.failure or str(error)
+            return _error(500, str(error), kind="server_error")
         # As the evaluator counts: without an answer there is no score, nor with a reply that is empty.
         value = score.value if score.answer is not None and reply.strip() else 0.0
         return _json({"score": value, "answer": score.answer})

@@ -11,6 +11,7 @@ from promptdescent import runner
 from promptdescent.assembly import NO_EXTRAS, Given, open_models
 from promptdescent.config import RunSpec
 from promptdescent.errors import RunFailed
+from promptdescent.experiments.race.answers import AnswerReader
 from promptdescent.experiments.race.job import Layout
 from promptdescent.llm.base import LLM, Completion, Request
 from promptdescent.optimizer import MOST_MISSING
@@ -25,6 +26,7 @@ class InLayout:
     def __init__(self, inner: LLM, layout: Layout) -> None:
         self._inner = inner
         self._layout = layout
+        self._reader = AnswerReader(layout.answer_pattern)
 
     @property
     def identity(self) -> str:
@@ -46,14 +48,15 @@ class InLayout:
         await self._inner.prepare()
 
     async def close(self) -> None:
+        await self._reader.close()
         await self._inner.close()
 
     async def complete(self, request: Request) -> Completion:
-        """The answers that the layout's pattern reads. Raises what the inner model raises."""
+        """The answers that the layout's pattern reads. Raises what the inner model and the reader raise."""
         (row,) = request.messages
         completion = await self._inner.complete(replace(request, messages=self._layout.filled(row.text)))
-        replies = tuple(replace(reply, text=self._layout.answer(reply.text)) for reply in completion.replies)
-        return replace(completion, replies=replies)
+        replies = [replace(reply, text=await self._reader.read(reply.text)) for reply in completion.replies]
+        return replace(completion, replies=tuple(replies))
 
 
 async def our_score(spec: RunSpec, store: Store, *, prompt: str) -> float:

@@ -15,10 +15,10 @@ from promptdescent.config import RunSpec
 from promptdescent.errors import RunFailed
 from promptdescent.experiments.race.contestants import Contestant
 from promptdescent.experiments.race.install import environment_python
-from promptdescent.experiments.race.job import best_of, read_found, row_as_data, write_job
+from promptdescent.experiments.race.job import read_found, row_as_data, write_job
 from promptdescent.experiments.race.meter import Meters
 from promptdescent.experiments.race.plan import RACED, RacePlan, RaceTask
-from promptdescent.experiments.race.process import Ended, carry_out, python_path
+from promptdescent.experiments.race.process import AFTER_THE_CAP, Ended, carry_out, python_path
 from promptdescent.experiments.race.proxy import Proxy
 from promptdescent.llm.base import LLM
 from promptdescent.llm.limits import RetryPolicy
@@ -107,8 +107,8 @@ async def _behind_proxy(search: Search, models: Mapping[Role, LLM]) -> RaceRun:
     try:
         found = read_found(search.folder)
     except RunFailed as error:
-        return replace(measured, reason=str(error))
-    best = best_of(found)
+        return replace(measured, reason=_limit(ended, meters, plan) + str(error))
+    best = found.best
     return replace(
         measured,
         ended=_end_of(ended, used_up=meters.used_up),
@@ -116,7 +116,8 @@ async def _behind_proxy(search: Search, models: Mapping[Role, LLM]) -> RaceRun:
         messages=best.layout.messages if best.layout else (),
         answer_pattern=best.layout.answer_pattern if best.layout else None,
         dev_score=best.dev_score,
-        candidates=len({one.prompt for one in found}),
+        candidates=len({one.prompt for one in found.scored}),
+        unscored=found.unscored,
     )
 
 
@@ -131,6 +132,16 @@ def _crash(ended: Ended) -> str:
         return ""
     how = f"signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
     return f"it crashed ({how}): {ended.last_line or 'it said nothing'}"
+
+
+def _limit(ended: Ended, meters: Meters, plan: RacePlan) -> str:
+    """The limit that ended the search, to stand before what it did not come to; empty if none did."""
+    tokens = " and ".join(f"its {plan.caps[role]:,} {role} tokens (--{role}-tokens)" for role in meters.roles_used_up)
+    if ended.killed == "time":
+        return f"it was ended after {plan.minutes:g} minutes (--max-minutes): "
+    if ended.killed == "cap":
+        return f"it was ended {AFTER_THE_CAP:g} seconds after it had used up {tokens}: "
+    return f"it used up {tokens}: " if tokens else ""
 
 
 def _end_of(ended: Ended, *, used_up: bool) -> End:

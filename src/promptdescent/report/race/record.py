@@ -47,6 +47,8 @@ class RaceRun:
     """As the contestant measured it."""
     candidates: int = 0
     """Prompts that it scored on the dev rows, the starting prompt included."""
+    unscored: int = 0
+    """Prompts that it named without a dev score, so that none of them could be chosen."""
     test_score: float | None = None
     """In our layout: the prompt where the task places it."""
     own_score: float | None = None

@@ -123,9 +123,19 @@ def _score_notes(race: RaceRecord, analysis: RaceAnalysis) -> tuple[str, ...]:
         notes.append(
             f"Cut off by the limit of {race.minutes:g} minutes, with the best prompt until then: {', '.join(cut)}."
         )
+    if unscored := _unscored(race):
+        notes.append(f"Lines without a dev score, whose prompts could not be chosen: {unscored}.")
     if race.holes:
         notes.append("A seed with a hole on any task is left out of the means; the same command tries holes again.")
     return tuple(notes)
+
+
+def _unscored(race: RaceRecord) -> str:
+    """How many lines of each contestant had no dev score; empty if all had one."""
+    totals = {
+        one.label: sum(run.unscored for run in race.runs if run.contestant == one.label) for one in race.contestants
+    }
+    return ", ".join(f"{label} ({total})" for label, total in totals.items() if total)
 
 
 def _beside(race: RaceRecord, where: str, found: Sequence[ContestantSummary], real: Sequence[ContestantSummary]) -> str:

@@ -13,6 +13,7 @@ from promptdescent.tasks.benchmarks.read_row import lists_triples
 from promptdescent.tasks.benchmarks.right_answers import right_answer
 from promptdescent.tasks.benchmarks.suite import BenchmarkRow, BenchmarkRows, BenchmarkTask, Suite
 from promptdescent.tasks.files import SUFFIXES, Row, read_rows
+from promptdescent.text import first_few
 
 _SPLIT_FILES: Mapping[str, Split] = {"train": "train", "validation": "dev", "dev": "dev", "test": "test"}
 """How the files of a suite of one task are called."""
@@ -79,7 +80,7 @@ def _files(suite: Suite, data_dir: Path) -> dict[str, Path]:
 
 
 def _missing(suite: Suite, name: str, data_dir: Path, files: Mapping[str, Path], *, what: str) -> DataError:
-    there = f"there are {', '.join(path.name for path in files.values())}" if files else "there are no files of rows"
+    there = f"there are {first_few([path.name for path in files.values()])}" if files else "there are no files of rows"
     hint = nearest(name, files) if files else ""
     hint = f"; {hint}" if hint.startswith("did") else ""
     return DataError(f"{suite.name}: {what} in --data-dir {data_dir} ({there}){hint}; {suite.how_to_get}")
