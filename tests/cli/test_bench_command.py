@@ -117,6 +117,8 @@ def test_a_bench_runs_prints_its_tables_and_goes_on(invoke: Invoke, data_dir: Pa
     assert {(line["cell"], line["status"]) for line in lines} == {
         (cell, "finished") for cell in ("Empty", "CoT", "opro")
     }
+    listed = invoke("runs", "--store=b/simulated/runs/object_counting", "--json")
+    assert {one["recipe"] for one in json.loads(listed.stdout)} == {"opro", "CoT", "Empty"}
     again = invoke(*small(tasks="object_counting"))
     assert (again.returncode, again.stdout.splitlines()) == (0, ended.stdout.splitlines())
     assert "runs done" not in again.stderr
@@ -185,11 +187,27 @@ def test_flags_reach_the_bench(invoke: Invoke, data_dir: Path, asked: Asked) -> 
         (["--store=postgresql://host/db"], "--store of a bench is a folder"),
         (["--budget=1"], "--budget 1 is less than a token for each of"),
         (["--data-dir=nowhere"], "no task of bbh can take part"),
+        (["--data-dir=nowhere", "--budget=90000"], "no task of bbh can take part"),
+        (["--models=simulated:,simulated:nosy"], "no simulated model is called simulated:nosy: did you mean 'noisy'"),
+        (["--models=simulated:,local:no/such/file.gguf"], "no/such/file.gguf"),
+        (["--optimizer-model=simulated:nosy"], "no simulated model is called simulated:nosy"),
+        (["--models=,"], "--models names no model"),
+        (["--dry-run", "--models=simulated:,simulated:nosy"], "no simulated model is called simulated:nosy"),
     ],
 )
 def test_what_cannot_be_used_exits_with_2(invoke: Invoke, data_dir: Path, flags: list[str], says: str) -> None:
     ended = invoke(*small(*flags))
     assert (ended.returncode, says in ended.stderr.splitlines()[-1]) == (2, True), ended.stderr
+
+
+def test_the_help_says_the_defaults_of_a_bench_and_not_those_of_a_run(invoke: Invoke) -> None:
+    commands = get_command(main.app).commands  # type: ignore[attr-defined]
+    shown = {param.opts[0]: param.show_default for param in commands["bench"].params}
+    assert {shown[f"--{split}-rows"] for split in ("train", "dev", "test")} == {"the suite's own"}
+    assert shown["--budget"] == "no cap"
+    assert shown["--patience"] == "0"
+    assert shown["--optimizer-max-tokens"] == "512"
+    assert {param.opts[0]: param.show_default for param in commands["study"].params}["--patience"] == "0"
 
 
 def test_a_suite_that_is_unknown_exits_with_2(invoke: Invoke) -> None:
@@ -212,7 +230,7 @@ def test_a_dry_run_says_what_a_bench_would_use_and_leaves_nothing(
     assert calls > 2 * 3 * 20
     assert tokens > calls
     assert lines["in"] == ["all", "2", "12", f"{2 * calls:,}", f"{2 * tokens:,}"]
-    assert "--budget 60,000 caps all runs together: 5,000 tokens each." in ended.stdout
+    assert "--budget 60,000 caps all runs together: 5,000 tokens each, if every model can be asked." in ended.stdout
     assert "nothing was sent and nothing was recorded" in ended.stderr
 
 

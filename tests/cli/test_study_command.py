@@ -111,6 +111,23 @@ def test_an_interruption_says_how_to_go_on(invoke: Invoke, task: str, asked: Ask
     assert (ended.returncode, ended.stderr) == (130, "error: interrupted; the same command goes on\n")
 
 
+@pytest.mark.parametrize(("equal", "runs"), [("tokens", "22"), ("steps", "16")])
+def test_a_dry_run_says_what_a_study_would_use_and_leaves_nothing(
+    invoke: Invoke, task: str, equal: str, runs: str, tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    more = ["--seeds=2", f"--equal={equal}", "--steps=2", "--max-total-tokens=9000", "--dry-run"]
+    ended = invoke("study", "methods", task, "--store=s", "--task-model=local:no/such/file.gguf", *more)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    (line,) = [line.split() for line in ended.stdout.splitlines() if line.startswith("messages ")]
+    assert line[1] == runs  # 8 cells with 2 seeds, and a pilot of each of 6 recipes
+    calls, tokens = (int(cell.replace(",", "")) for cell in line[2:])
+    assert tokens > calls > 100
+    assert "--max-total-tokens 9,000 caps each of them" in ended.stdout
+    assert "nothing was sent and nothing was recorded" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

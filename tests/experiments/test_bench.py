@@ -95,7 +95,7 @@ def test_steps_say_how_far_they_moved_and_what_they_were_allowed(
 def test_the_budget_is_a_cap_on_all_runs_together(data_dir: Path, tmp_path: Path) -> None:
     plan = small_plan(data_dir, budget=400_000, equal="tokens")
     assert plan.runs == 2 * (4 + 2)
-    assert plan.cap == 33_333
+    assert plan.share(1) == 33_333
     assert run(plan, tmp_path / "bench").whole
     used, caps = [], set()
     for task in plan.tasks:
@@ -146,6 +146,24 @@ def test_a_task_that_cannot_take_part_is_a_hole_and_the_rest_goes_on(
     (study,) = bench.studies.values()
     assert study.tasks == ("sports_understanding",)
     assert study.failed == ()
+
+
+def test_a_missing_file_is_said_with_the_first_few_that_are_there(data_dir: Path, tmp_path: Path) -> None:
+    for number in range(7):
+        write_bbh(data_dir, **{f"another_{number}": sports_rows(1)})
+    (hole,) = run(small_plan(data_dir, tasks=("snarks", "object_counting")), tmp_path / "bench").holes
+    assert "another_0.json, another_1.json" in hole.reason
+    assert "another_5" not in hole.reason
+    assert "and 4 more" in hole.reason
+
+
+def test_of_many_tasks_without_rows_the_first_few_are_said_and_all_are_holes(data_dir: Path, tmp_path: Path) -> None:
+    heard, gone = Heard(), ("snarks", "navigate", "hyperbaton", "ruin_names", "web_of_lies")
+    bench = run(small_plan(data_dir, tasks=(*gone, "object_counting")), tmp_path / "bench", heard)
+    assert [hole.task for hole in bench.holes] == list(gone)
+    said = [text for text in heard.messages if "left out" in text]
+    assert [text.split()[0] for text in said[:3]] == list(gone[:3])
+    assert said[3:] == ["2 more tasks left out: ruin_names, web_of_lies."]
 
 
 def test_a_folder_without_any_usable_task_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -215,11 +233,14 @@ def test_what_is_asked_of_a_bench_is_asked_of_its_runs(data_dir: Path) -> None:
     assert other.second_round == task.bare_answer != ""
 
 
-def test_two_models_are_two_studies_and_a_model_that_cannot_be_opened_is_a_hole(data_dir: Path, tmp_path: Path) -> None:
-    plan = small_plan(data_dir, models=("simulated:", "local:/no/such/file.gguf"))
+def test_two_models_are_two_studies_and_a_model_without_its_key_is_a_hole(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    plan = small_plan(data_dir, models=("simulated:", "some-model"))
     bench = run(plan, tmp_path / "bench")
     assert list(bench.studies) == ["simulated:"]
-    assert {hole.model for hole in bench.holes} == {"local:/no/such/file.gguf"}
+    assert {hole.model for hole in bench.holes} == {"some-model"}
     assert {hole.task for hole in bench.holes} == set(plan.tasks)
 
 

@@ -92,12 +92,55 @@ def test_the_league_has_all_that_counts_in_one_row() -> None:
         "gain, points": "+18.0",
         "against gpo": "-3.5",
         "p (Holm)": "0.0123",
+        "steps": "2.0",
         "task tokens": "230",
         "optimizer tokens": "20",
         "US dollars": "0.2500",
         "time": "2 s",
     }
     assert (row(table, "gpo")["against gpo"], row(table, "gpo")["p (Holm)"]) == ("", "")
+    assert row(table, "Empty")["steps"] == "0.0"
+
+
+def test_steps_are_those_that_were_done() -> None:
+    short = [
+        replace(run, steps=1, curve=run.curve[:2]) if (run.cell, run.seed) == ("ape", 0) else run for run in runs_of()
+    ]
+    table = named(bench_of(study(short)), "League with some-model")
+    assert row(table, "ape")["steps"] == "1.8"  # 2, but for two of eight runs 1
+    runs = with_failures(runs_of(), *[("ape", task, seed) for task in LEVELS for seed in SEEDS])
+    assert row(named(bench_of(study(runs)), "League with some-model"), "ape")["steps"] == ""
+
+
+def test_an_interval_ends_where_scores_end_and_that_of_a_difference_does_not() -> None:
+    levels = {"counting": {"gpo": 46, "ape": -46}}
+    runs = [
+        replace(run, test_score=(run.test_score or 0.0) + 0.1 * (run.seed % 2) * (1 if run.cell == "gpo" else -1))
+        for run in runs_of(levels, seeds=(0, 1, 2))
+    ]
+    runs = [replace(run, test_score=min(1.0, max(0.0, run.test_score or 0.0))) for run in runs]
+    bench = bench_of(study(runs))
+    league = named(bench, "League with some-model")
+    assert row(league, "gpo")["95 % interval"].endswith(" to 100.0")
+    assert row(league, "ape")["95 % interval"].startswith("0.0 to ")
+    low = float(row(named(bench, "Differences from gpo with some-model"), "ape")["95 % interval"].split(" to ")[0])
+    assert low < -100
+    by_task = row(named(bench, "Scores by task with some-model"), "counting")
+    assert re.fullmatch(r"[\d.]+ \([\d.]+ to 100\.0\)", by_task["gpo"])
+    assert re.fullmatch(r"[\d.]+ \(0\.0 to [\d.]+\)", by_task["ape"])
+
+
+def test_wins_have_one_decimal_at_most() -> None:
+    tied = {"counting": {"gpo": 30, "ape": 30, "Empty": 30}}
+    runs = [replace(run, test_score=0.8) for run in runs_of(tied)]
+    league = named(bench_of(study(runs)), "League with some-model")
+    assert {row(league, label)["wins of 4"] for label in ("gpo", "ape", "Empty")} == {"1.3"}
+
+
+def test_many_tasks_left_out_are_the_first_few_and_a_count() -> None:
+    holes = tuple(BenchHole(task=f"task {number}", reason="no file") for number in range(9))
+    (note,) = [note for note in named(bench_of(holes=holes), "League with some-model").notes if "left out" in note]
+    assert note == "Over 2 tasks; left out: task 0, task 1, task 2, task 3, task 4 and 4 more."
 
 
 def test_differences_stand_with_their_interval_and_both_p_values() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from study_samples import failed_run, made_up_run, study_of
 
+from promptdescent.records import Usage
 from promptdescent.report.study.analysis import Analysis, CellSummary, TokenUse, agrees, analyse, mean_curve
 from promptdescent.report.study.record import StudyRun
 
@@ -180,3 +181,9 @@ def test_tokens_to_a_score_count_up_to_nine_tenths_of_the_references_way() -> No
     assert use(found, "gpo").to_target == pytest.approx(950, abs=20)
     assert use(found, "quick").to_target == 150
     assert use(found, "never").to_target is None
+
+
+def test_a_search_that_had_nothing_to_gain_used_nothing_of_the_optimizer_model() -> None:
+    idle = made_up_run("gpo", 1, 1.0, steps=0, used={"task": Usage(calls=20, tokens_in=50)})
+    (cell,) = analyse(study_of([made_up_run("gpo", 0, 0.8), idle])).cells
+    assert (cell.calls["optimizer"], cell.tokens["optimizer"]) == (1.0, 10.0)

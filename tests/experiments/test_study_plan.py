@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_samples import PROMPT, write_grid, write_task
+from study_samples import PROMPT, made_up_run, write_grid, write_task
 
+from promptdescent.assembly import NO_EXTRAS, recipe_for
 from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.grids import grid_named
+from promptdescent.experiments.pilots import judged, planned_steps
 from promptdescent.experiments.plan import StudyPlan, run_key, tasks_from
-from promptdescent.experiments.study import planned_steps
 from promptdescent.parts.method.step_size import Constant, Cosine, Unbounded, Warmup
 
 
@@ -99,6 +101,21 @@ def test_a_folder_holds_one_study_to_which_seeds_may_be_added(tmp_path: Path) ->
             other.claim_folder(folder)
 
 
+def test_what_changed_in_all_tasks_is_said_once(tmp_path: Path) -> None:
+    files = [write_task(tmp_path, name) for name in ("one", "two", "three")]
+    plan_of(tmp_path, *files).claim_folder(tmp_path / "study")
+    with pytest.raises(ConfigError) as caught:
+        plan_of(tmp_path, *files, flags={"candidates": 3, "steps": 5}).claim_folder(tmp_path / "study")
+    assert str(caught.value).count("candidates was 4, now 3") == 1
+    assert str(caught.value).count("steps was") == 1
+
+
+def test_runs_without_a_search_are_called_after_their_cells(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    specs = [plan.spec(cell, plan.tasks[0], seed=0, steps=0, cap=None) for cell in plan.grid.cells]
+    assert [recipe_for(spec, NO_EXTRAS).name for spec in specs] == ["Empty", "CoT", "gpo", "gpo without momentum"]
+
+
 def test_a_folder_of_ordinary_runs_takes_no_study(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     folder.mkdir()
@@ -131,3 +148,20 @@ def test_a_schedule_runs_its_course_and_others_go_on_until_the_cap(step_size: ob
 
 def test_a_warmup_leaves_at_least_one_step_after_it() -> None:
     assert planned_steps(Warmup(schedule=Cosine(), steps=5), 2) == 6
+
+
+def test_a_search_that_a_cap_ended_before_its_first_step_has_no_result_unless_something_was_found(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(tmp_path, max_tokens=3_000)
+    cut = made_up_run(
+        "gpo", 0, 0.5, task="messages", steps=0, ended_because="the cap of 3000 tokens (--max-total-tokens) is reached"
+    )
+    found = judged(plan, cut, cap=3_000)
+    assert (found.status, found.test_score, found.used) == ("failed", None, cut.used)
+    assert re.search(r"need up to about [\d,]+: give --max-total-tokens \d+,", found.reason)
+    minutes = judged(plan, replace(cut, ended_because="the cap of 2 minutes (--max-minutes) is reached"), cap=3_000)
+    assert minutes.reason == "no step was taken: the cap of 2 minutes (--max-minutes) is reached"
+    initialized = replace(cut, curve=(*cut.curve, *cut.curve))
+    for kept in (initialized, replace(cut, cell="CoT"), replace(cut, ended_because="perfect"), replace(cut, steps=1)):
+        assert judged(plan, kept, cap=3_000) == kept

@@ -255,7 +255,9 @@ def test_a_cap_of_ones_own_holds_in_the_pilot_too(tmp_path: Path) -> None:
 
 
 def test_a_cap_that_affords_no_step_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"pilot of gpo on messages took no step.*--max-total-tokens"):
+    with pytest.raises(
+        ConfigError, match=r"no recipe can afford a step on messages; gpo: 3,000 tokens .*--max-total-tokens \d+"
+    ):
         carry_out(plan_of(tmp_path, cap=3_000), tmp_path / "study")
 
 

@@ -33,6 +33,13 @@ def named(study: StudyRecord, title: str) -> Table:
     return next(table for table in tables(study, analyse(study)) if table.title == title)
 
 
+@pytest.mark.parametrize(("highest", "ends"), [(1.0, " to 100.0"), (1.4, " to 175.7")])
+def test_an_interval_ends_where_the_scores_of_a_metric_end(highest: float, ends: str) -> None:
+    runs = [made_up_run("gpo", seed, score) for seed, score in enumerate((0.9, 1.0, highest))]
+    (cells,) = named(study_of(runs), "Scores").rows
+    assert cells[3].endswith(ends)
+
+
 def row(table: Table, label: str) -> dict[str, str]:
     cells = next(cells for cells in table.rows if cells[0] == label)
     return dict(zip(table.header, cells, strict=True))

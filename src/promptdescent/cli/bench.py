@@ -13,11 +13,11 @@ from promptdescent.cli import output
 from promptdescent.cli.flags import FLAGS, RUN, DryRunFlag, given, takes_settings
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
-from promptdescent.cli.study import Lines, RayFlag, RunsInFlag, executor_for
+from promptdescent.cli.study import AT_MOST, NO_PATIENCE, Lines, RayFlag, RunsInFlag, executor_for
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.bench import BenchForecast, forecast_bench, run_bench
-from promptdescent.experiments.bench_plan import BenchPlan
+from promptdescent.experiments.bench_plan import SIZES, BenchPlan
 from promptdescent.experiments.grids import ALL, GRIDS, grid_of
 from promptdescent.report.bench.analysis import analyse_bench
 from promptdescent.report.bench.files import names_of_files
@@ -38,8 +38,11 @@ OF_THE_BENCH = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps"
 SHARED = [name for name in FLAGS if name not in (*OF_THE_SUITE, *OF_THE_BENCH)]
 """Flags of a run that every run of a bench gets."""
 
+SUITES_OWN = dict.fromkeys(SIZES, "the suite's own")
+"""Defaults that a bench does not share with a run."""
 
-@takes_settings(SHARED)
+
+@takes_settings(SHARED, defaults={**SUITES_OWN, **NO_PATIENCE})
 def bench(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help=f"{', '.join(SUITES)}.")],
     *,
@@ -96,6 +99,7 @@ def bench(
             "--budget",
             min=1,
             metavar="TOKENS",
+            show_default="no cap",
             help="Tokens that all runs may use together; each gets an equal share.",
             rich_help_panel=BENCH,
         ),
@@ -197,13 +201,12 @@ def _foretell(plan: BenchPlan, forecast: BenchForecast) -> None:
         (name, str(one.tasks), f"{one.runs:,}", f"{one.used.calls:,}", f"{one.used.tokens:,}")
         for name, one in parts.items()
     )
-    notes = [
-        "Calls at most, if every search takes the steps of the reference; tokens by estimate. Retries come on top."
-    ]
+    notes = [AT_MOST]
     if plan.equal == "tokens":
         notes.append("The pilots are among the runs.")
-    if plan.cap is not None:
-        notes.append(f"--budget {plan.budget:,} caps all runs together: {count(plan.cap, 'token')} each.")
+    if plan.budget is not None:
+        each = count(plan.share(len(plan.models)), "token")
+        notes.append(f"--budget {plan.budget:,} caps all runs together: {each} each, if every model can be asked.")
     header = ("task model", "tasks", "runs", "calls", "tokens")
     show_tables(
         f"Bench on {plan.suite.title}: {count(len(plan.tasks), 'task')}, {count(len(plan.grid.cells), 'cell')}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -188,19 +188,22 @@ Settings = dict[str, Any]
 """Fields of RunSpec that were given."""
 
 
-def takes_settings(names: Iterable[str], *, default: str | None = None) -> Callable[[Command], Command]:
+def takes_settings(
+    names: Iterable[str], *, default: str | None = None, defaults: Mapping[str, str] | None = None
+) -> Callable[[Command], Command]:
     """Give a command that ends in ``**settings`` a flag per field of RunSpec named, before its keyword-only ones.
 
     A flag that is not given is None, so that it does not override a task file. ``default`` is what is said of all
-    defaults where they are not the fields' own.
+    defaults where they are not the fields' own, ``defaults`` what is said of some, by name.
     """
+    said = defaults or {}
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
         own = list(signature.parameters.values())[:-1]
         first = [one for one in own if one.kind is not inspect.Parameter.KEYWORD_ONLY]
         last = [one for one in own if one.kind is inspect.Parameter.KEYWORD_ONLY]
-        every = [*first, *(_parameter(name, default) for name in names), *last]
+        every = [*first, *(_parameter(name, said.get(name, default)) for name in names), *last]
         command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
         command.__annotations__ = {one.name: one.annotation for one in every}
         return command

@@ -6,13 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import FLAGS, RUN, SEARCH, Settings, given, takes_settings
+from promptdescent.cli.flags import FLAGS, RUN, SEARCH, DryRunFlag, Settings, given, takes_settings
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
 from promptdescent.cli.tables import show_tables
@@ -22,10 +23,12 @@ from promptdescent.experiments.grids import GRIDS, grid_named
 from promptdescent.experiments.plan import StudyPlan, tasks_from
 from promptdescent.experiments.ray_executor import RayExecutor
 from promptdescent.experiments.study import run_study
+from promptdescent.records import Usage
 from promptdescent.report.study.analysis import analyse
 from promptdescent.report.study.files import FIGURE, RECORD, ROWS, TABLES
 from promptdescent.report.study.record import Equal, StudyRecord, StudyRun
 from promptdescent.report.study.tables import headline, tables
+from promptdescent.report.tables import Table, count
 from promptdescent.report.text import duration
 
 OF_A_TASK_FILE = ("data", "train", "dev", "test", "split_column", "input", "target", "prompt", "judge_rubric")
@@ -33,7 +36,13 @@ OF_THE_STUDY = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps"
 SHARED = [name for name in FLAGS if name not in (*OF_A_TASK_FILE, *OF_THE_STUDY)]
 """Flags of a run that every run of a study gets."""
 
+NO_PATIENCE = {"patience": "0"}
+"""Default of a flag that a study has of its own: with equal means, no search ends early unless that is asked for."""
+
 SECONDS_BETWEEN_LINES = 5.0
+
+AT_MOST = "Calls at most, if every search takes the steps of the reference; tokens by estimate. Retries come on top."
+"""What the numbers of a forecast are."""
 
 RayFlag = Annotated[
     str | None,
@@ -58,7 +67,7 @@ RunsInFlag = Annotated[
 ]
 
 
-@takes_settings(SHARED)
+@takes_settings(SHARED, defaults=NO_PATIENCE)
 def study(
     grid: Annotated[str, typer.Argument(metavar="GRID", help=f"{', '.join(GRIDS)}, or a grid file (.yaml).")],
     tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Task files (.yaml).")],
@@ -98,19 +107,23 @@ def study(
     yes: Annotated[
         bool, typer.Option("--yes", help="Agree to calls outside this machine without a cap.", rich_help_panel=RUN)
     ] = False,
+    dry_run: DryRunFlag = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.", rich_help_panel=RUN)] = False,
     **settings: object,
 ) -> None:
     """Compare recipes over seeds with equal means, and say which differences are real. Given again, it goes on."""
     plan = _plan(grid, tasks, given(settings), range(first_seed, first_seed + seeds), equal, max_total_tokens)
     folder = _folder(store)
+    if dry_run:
+        _foretell(plan)
+        return
     _agree(plan, yes=yes)
-    count = workers or ((os.cpu_count() or 1) if plan.simulated else 1)
+    at_once = workers or ((os.cpu_count() or 1) if plan.simulated else 1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with executor_for(ray, workers=workers if ray else count) as executor:
+        with executor_for(ray, workers=workers if ray else at_once) as executor:
             record = run_study(
-                plan, folder, workers=count, observer=Lines(quiet=quiet), runs_in=runs_in, executor=executor
+                plan, folder, workers=at_once, observer=Lines(quiet=quiet), runs_in=runs_in, executor=executor
             )
     except KeyboardInterrupt:
         output.error("interrupted; the same command goes on")
@@ -172,6 +185,27 @@ def _plan(grid: str, tasks: list[str], flags: Settings, seeds: range, equal: str
         equal=kinds[equal],
         max_tokens=max_tokens,
     )
+
+
+def _foretell(plan: StudyPlan) -> None:
+    """Print what a study would use. Opens no model. Raises the :class:`InputError` family for what does not fit."""
+    plan.check_recipes()
+    parts = {task.name: replace(plan, tasks=(task,)).most() for task in plan.tasks}
+    if len(parts) > 1:
+        parts["in all"] = sum(parts.values(), Usage())
+    runs = {name: plan.runs if name == "in all" else plan.runs // len(plan.tasks) for name in parts}
+    rows = tuple((name, f"{runs[name]:,}", f"{one.calls:,}", f"{one.tokens:,}") for name, one in parts.items())
+    notes = [AT_MOST]
+    if plan.equal == "tokens":
+        notes.append("The pilots are among the runs.")
+    if plan.max_tokens is not None:
+        notes.append(f"--max-total-tokens {plan.max_tokens:,} caps each of them.")
+    show_tables(
+        f"Study {plan.grid.name}: {count(len(plan.grid.cells), 'cell')}, {count(len(plan.tasks), 'task')}, "
+        f"{count(len(plan.seeds), 'seed')}.",
+        [Table(title="Forecast", header=("task", "runs", "calls", "tokens"), rows=rows, notes=tuple(notes))],
+    )
+    output.message("This was a dry run: nothing was sent and nothing was recorded.")
 
 
 def _folder(store: str) -> Path:

@@ -6,28 +6,36 @@ take part is a hole and does not stop the others, one budget is shared out over 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from promptdescent.errors import ConfigError, InputError, PromptDescentError
+from promptdescent.errors import ConfigError, InputError, ModelError, PromptDescentError
 from promptdescent.experiments.bench_leaks import by_split, leaks
+from promptdescent.experiments.bench_models import check_names, out_of_reach
 from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.experiments.bench_rows import OtherRows, PreparedTask, prepare
+from promptdescent.experiments.bench_shares import shared_out
 from promptdescent.experiments.executor import Executor
-from promptdescent.experiments.plan import StudyPlan, StudyTask
+from promptdescent.experiments.plan import PLAN_FILE, CapFlag, StudyPlan, StudyTask
 from promptdescent.experiments.study import StudyObserver, held, run_study
 from promptdescent.records import Split, Usage
 from promptdescent.report.bench.files import save
 from promptdescent.report.bench.record import BenchHole, BenchRecord
+from promptdescent.report.tables import count
 from promptdescent.tasks.task import Task
-from promptdescent.text import fingerprint
+from promptdescent.text import fingerprint, first_few
 from promptdescent.version import __version__
 
 ROWS = "rows"
 """Folder of the rows that the runs of a bench use, within the bench's folder."""
+
+
+MOST_SAID = 3
+"""Tasks without rows of which the reason is said at once; all are in the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,24 +80,36 @@ def run_bench(
 ) -> BenchRecord:
     """Carry a bench out, or go on with it, and write its files.
 
-    Tasks that cannot take part and runs that fail are part of the result. Raises, before the first call, the
-    :class:`InputError` family if no task can take part, or if the folder holds another bench or is at work;
-    ``KeyboardInterrupt`` with every run recorded. The same call goes on from there. ``runs_in`` and ``executor`` are
-    those of :func:`run_study`.
+    Tasks that cannot take part, models that cannot be asked and runs that fail are part of the result. Raises, before
+    the first call, the :class:`InputError` family for a model that there is not, if no task can take part, or if the
+    folder holds another bench or is at work; ``KeyboardInterrupt`` with every run recorded. The same call goes on from
+    there. ``runs_in`` and ``executor`` are those of :func:`run_study`.
     """
+    check_names(plan)
     with held(folder, "bench"):
         prepared, holes = _prepare(plan, folder / ROWS, observer)
-        plans: dict[str, StudyPlan] = {}
+        places = _places(folder, plan.models)
+        tasks = {}
+        refused = _out_of_reach(plan, _not_begun(places)) if prepared else {}
         for model in plan.models:
-            study, more = _study_plan(plan, model, prepared, observer)
+            tasks[model], more = _tasks_with(plan, model, prepared, refused.get(model), observer)
             holes.extend(more)
-            if study is not None:
-                plans[model] = study
+        asked = [model for model in plan.models if tasks[model]]
+        if not asked:
+            raise _nothing_left(plan, holes)
+        shares = shared_out(plan, folder, asked, places)
+        plans: dict[str, StudyPlan] = {}
+        for model in asked:
+            if nothing := shares.left_nothing(model):
+                observer.on_message(f"{model} is left out: {nothing}")
+                holes.extend(_hole(task.name, ConfigError(nothing), None, model=model) for task in tasks[model])
+            else:
+                plans[model] = _study(plan, tasks[model], cap=shares.cap(model), flag=shares.flag)
         if not plans:
             raise _nothing_left(plan, holes)
-        places = _places(folder, plan.models)
         for model, study in plans.items():  # all of them, so that nothing is begun of a bench that cannot go on
             study.claim_folder(places[model])
+        shares.keep(folder)
         studies = {}
         for model, study in plans.items():
             observer.on_message(f"{plan.suite.name} with {model}: {len(study.tasks)} tasks.")
@@ -100,7 +120,8 @@ def run_bench(
             except PromptDescentError as error:
                 if len(plans) == 1:
                     raise
-                holes.extend(_hole(task.name, error, observer, model=model) for task in study.tasks)
+                observer.on_message(f"{model} is left out: {_one_line(error)}")
+                holes.extend(_hole(task.name, error, None, model=model) for task in study.tasks)
         if not studies:
             raise _nothing_left(plan, holes)
         record = BenchRecord(
@@ -125,6 +146,8 @@ def forecast_bench(plan: BenchPlan, *, observer: StudyObserver) -> BenchForecast
 
     Raises the :class:`InputError` family if no task can take part, or the budget is too small.
     """
+    if plan.budget is not None:
+        plan.share(len(plan.models))
     with TemporaryDirectory() as folder:
         prepared, holes = _prepare(plan, Path(folder), observer)
         models = {}
@@ -133,7 +156,9 @@ def forecast_bench(plan: BenchPlan, *, observer: StudyObserver) -> BenchForecast
             for one in prepared:
                 try:
                     task = StudyTask(name=one.task.name, spec=plan.spec(one.task, model, one.rows))
-                    used += _most(_study(plan, (task,)))
+                    study = _study(plan, (task,))
+                    study.check_recipes()
+                    used += study.most()
                     tasks += 1
                 except InputError as error:
                     # The rows lie in a folder that will be gone by the time that anybody looks for them.
@@ -146,18 +171,19 @@ def forecast_bench(plan: BenchPlan, *, observer: StudyObserver) -> BenchForecast
     return BenchForecast(models=models, holes=tuple(holes))
 
 
-def _most(study: StudyPlan) -> Usage:
-    """What a study uses at most, with its pilots."""
-    study.check_recipes()
-    if study.equal != "tokens":
-        return study.forecast()
-    searching = tuple(cell for cell in study.grid.cells if cell.recipe is not None)
-    pilots = replace(study, grid=replace(study.grid, cells=searching), seeds=study.seeds[:1])
-    return study.forecast() + pilots.forecast()
-
-
 def _nothing_left(plan: BenchPlan, holes: Sequence[BenchHole]) -> ConfigError:
     return ConfigError(f"no task of {plan.suite.name} can take part; {holes[0].task}: {holes[0].reason}")
+
+
+def _out_of_reach(plan: BenchPlan, models: Sequence[str]) -> Mapping[str, ModelError]:
+    """Why runs with these models would not come about, by model. Where a loop is at work already, as in a notebook, no
+    endpoint is asked, and the runs find out.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(out_of_reach(plan, models))
+    return {}
 
 
 # --- tasks ---
@@ -165,42 +191,72 @@ def _nothing_left(plan: BenchPlan, holes: Sequence[BenchHole]) -> ConfigError:
 
 def _prepare(plan: BenchPlan, folder: Path, observer: StudyObserver) -> tuple[list[PreparedTask], list[BenchHole]]:
     """The tasks with their rows in files below ``folder``, and those that have none."""
-    prepared, holes = [], []
+    prepared: list[PreparedTask] = []
+    holes: list[BenchHole] = []
     for name in plan.tasks:
         try:
             prepared.append(prepare(plan, name, folder / name))
         except OtherRows:
             raise
         except InputError as error:
-            holes.append(_hole(name, error, observer))
+            holes.append(_hole(name, error, observer if len(holes) < MOST_SAID else None))
+    if more := [hole.task for hole in holes[MOST_SAID:]]:
+        observer.on_message(f"{count(len(more), 'more task')} left out: {first_few(more)}.")
     return prepared, holes
 
 
-def _study_plan(
-    plan: BenchPlan, model: str, prepared: Sequence[PreparedTask], observer: StudyObserver
-) -> tuple[StudyPlan | None, list[BenchHole]]:
-    """The study of a model: of the tasks that pass every check on their own."""
+def _not_begun(places: Mapping[str, Path]) -> list[str]:
+    """The models whose study is still to begin. Those of the others say themselves what is wrong, or are done."""
+    return [model for model, place in places.items() if not (place / PLAN_FILE).exists()]
+
+
+def _tasks_with(
+    plan: BenchPlan,
+    model: str,
+    prepared: Sequence[PreparedTask],
+    refused: PromptDescentError | None,
+    observer: StudyObserver,
+) -> tuple[tuple[StudyTask, ...], list[BenchHole]]:
+    """The tasks that pass every check with a model, unless it is ``refused`` as a whole."""
+    if refused is not None:
+        observer.on_message(f"{model} is left out: {_one_line(refused)}")
+        return (), [_hole(one.task.name, refused, None, model=model) for one in prepared]
     tasks, holes = [], []
     for one in prepared:
         try:
             task = StudyTask(name=one.task.name, spec=plan.spec(one.task, model, one.rows))
             _study(plan, (task,)).check()
             tasks.append(task)
-        except PromptDescentError as error:  # a key that is missing, too
+        except PromptDescentError as error:  # a key that is missing now, too
             holes.append(_hole(one.task.name, error, observer, model=model))
-    return (_study(plan, tuple(tasks)) if tasks else None), holes
+    return tuple(tasks), holes
 
 
-def _study(plan: BenchPlan, tasks: tuple[StudyTask, ...]) -> StudyPlan:
+def _study(
+    plan: BenchPlan, tasks: tuple[StudyTask, ...], *, cap: int | None = None, flag: CapFlag | None = None
+) -> StudyPlan:
+    """The study of a model; ``cap``: tokens of each run."""
     return StudyPlan(
-        grid=plan.grid, tasks=tasks, seeds=plan.seeds, equal=plan.equal, max_tokens=plan.cap, tasks_may_join=True
+        grid=plan.grid,
+        tasks=tasks,
+        seeds=plan.seeds,
+        equal=plan.equal,
+        max_tokens=cap,
+        cap_flag=flag or CapFlag(),
+        tasks_may_join=True,
     )
 
 
-def _hole(task: str, error: Exception, observer: StudyObserver, *, model: str = "") -> BenchHole:
-    reason = " ".join(str(error).split())
-    observer.on_message(f"{task} is left out: {reason}")
+def _hole(task: str, error: Exception, observer: StudyObserver | None, *, model: str = "") -> BenchHole:
+    """``observer``: who is told; nobody, where it would be one too many."""
+    reason = _one_line(error)
+    if observer is not None:
+        observer.on_message(f"{task} {f'with {model} ' if model else ''}is left out: {reason}")
     return BenchHole(task=task, reason=reason, model=model)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _places(folder: Path, models: Sequence[str]) -> dict[str, Path]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from promptdescent.config import RunSpec
+from promptdescent.config import ModelSpec, RunSpec
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.experiments.grids import Grid
 from promptdescent.llm.choose import SIMULATED, is_remote
+from promptdescent.llm.simulated import preset_named
 from promptdescent.records import Role
 from promptdescent.report.bench.record import SplitRule
 from promptdescent.report.study.record import Equal
@@ -57,6 +57,11 @@ class BenchPlan:
         double = next((name for name in self.models if self.models.count(name) > 1), None)
         if double is not None:
             raise ConfigError(f"--models names {double} twice")
+        if not self.models:
+            raise ConfigError("--models names no model; give one, such as gpt-4o-mini or local:smollm2")
+        for name in self._model_names:
+            if name.startswith(SIMULATED):
+                preset_named(name)
 
     @property
     def runs(self) -> int:
@@ -65,14 +70,16 @@ class BenchPlan:
         per_task = len(self.grid.cells) * len(self.seeds) + (searching if self.equal == "tokens" else 0)
         return len(self.models) * len(self.tasks) * per_task
 
-    @cached_property
-    def cap(self) -> int | None:
-        """What each run may use of the budget. Raises :class:`ConfigError` if that is nothing."""
+    def share(self, models: int) -> int:
+        """What each run may use of the budget if so many models are asked. Raises :class:`ConfigError` if that is
+        nothing, or if there is no budget to share.
+        """
         if self.budget is None:
-            return None
-        if self.budget < self.runs:
-            raise ConfigError(f"--budget {self.budget} is less than a token for each of {self.runs} runs")
-        return self.budget // self.runs
+            raise ConfigError("there is no --budget to share out")
+        runs = self.runs * models // len(self.models)
+        if self.budget < runs:
+            raise ConfigError(f"--budget {self.budget} is less than a token for each of {runs} runs")
+        return self.budget // runs
 
     @property
     def simulated(self) -> bool:
@@ -82,9 +89,18 @@ class BenchPlan:
     @property
     def remote(self) -> bool:
         """Whether calls leave this machine."""
-        spec = RunSpec().with_settings({name: value for name, value in self.settings.items() if name not in SIZES})
-        specs = [replace(spec, task_model=model).model(role) for model in self.models for role in ROLES_OF_A_BENCH]
+        specs = [spec for model in self.models for spec in self.model_specs(model)]
         return any(is_remote(one.settings.name, one.base_url) for one in specs)
+
+    @property
+    def common(self) -> RunSpec:
+        """The settings that every run gets."""
+        return RunSpec().with_settings({name: value for name, value in self.settings.items() if name not in SIZES})
+
+    def model_specs(self, model: str) -> tuple[ModelSpec, ...]:
+        """The models of the runs with a task model."""
+        spec = replace(self.common, task_model=model)
+        return tuple(spec.model(role) for role in ROLES_OF_A_BENCH)
 
     @property
     def _model_names(self) -> tuple[str, ...]:

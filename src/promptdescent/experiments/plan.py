@@ -37,6 +37,33 @@ NOT_PART_OF_A_RUN = (
 """Settings that may change between two starts of a study: where things are, and how fast they go."""
 
 
+RUN_FLAG = "--max-total-tokens"
+"""As which every run knows its cap on tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapFlag:
+    """The flag that sets the cap of every run, for texts that say what to give."""
+
+    name: str = RUN_FLAG
+    words: str = RUN_FLAG
+    """What is said of a cap that was reached."""
+    shares: int = 1
+    """Runs that share the flag's tokens; 1 where it is the cap of each."""
+
+    def setting(self, tokens: int) -> str:
+        """The flag as it is given for runs of so many tokens."""
+        return f"{self.name} {tokens * self.shares}"
+
+    def said(self, text: str) -> str:
+        """What a run said, in terms of this flag."""
+        return text.replace(RUN_FLAG, self.words)
+
+    def is_in(self, text: str) -> bool:
+        """Whether :meth:`said` of a text puts an end down to this cap."""
+        return f"({self.words})" in text
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyTask:
     """A task with the settings that all its runs share."""
@@ -60,6 +87,8 @@ class StudyPlan:
     equal: Equal = "tokens"
     max_tokens: int | None = None
     """Cap of every run on used tokens; None: what the reference uses without one, if tokens are to be equal."""
+    cap_flag: CapFlag = CapFlag()
+    """What sets that cap."""
     tasks_may_join: bool = False
     """Whether a later start may have other tasks too, as where those that cannot take part are left out."""
 
@@ -92,7 +121,9 @@ class StudyPlan:
             placement = "after" if task.spec.placement == "template" else task.spec.placement
             if placement is None and self.loaded[task.name].placement == "template":
                 placement = "after"
-            capped = replace(task.spec, max_total_tokens=self.max_tokens)
+            # No optimizer runs: the parts do not matter, but a list of runs should not call it after a recipe.
+            named = _mixture(replace(recipe_for(task.spec, NO_EXTRAS), name=cell.label))
+            capped = replace(task.spec, max_total_tokens=self.max_tokens, recipe=named)
             return replace(capped, seed=seed, steps=0, prompt=cell.prompt, placement=placement)
         recipe = replace(cell.recipe, search=replace(cell.recipe.search, rounds=max(1, steps)))
         return replace(
@@ -135,22 +166,35 @@ class StudyPlan:
         roles: tuple[Role, ...] = ("task", "optimizer", "judge") if task.spec.judge_model else ("task", "optimizer")
         return [task.spec.model(role).settings.name for role in roles]
 
+    @property
+    def runs(self) -> int:
+        """All of them, the pilots too."""
+        searching = sum(cell.recipe is not None for cell in self.grid.cells)
+        pilots = searching if self.equal == "tokens" else 0
+        return len(self.tasks) * (len(self.grid.cells) * len(self.seeds) + pilots)
+
     def forecast(self) -> Usage:
         """What the study uses at most, about, if every search takes the reference's steps."""
         total = Usage()
         for task in self.tasks:
             for cell in self.grid.cells:
-                spec = self.spec(cell, task, seed=self.seeds[0], steps=self.same_steps[task.name], cap=None)
-                one = _forecast_of(spec, self.loaded[task.name]).total
+                one = self.forecast_of(cell, task, steps=self.same_steps[task.name]).total
                 for _ in self.seeds:
                     total += one
         return total
 
-    def verdict_reserve(self, task: StudyTask) -> Usage:
-        """What a run keeps for the test rows, by forecast."""
-        reference = self.grid.cell(self.grid.reference)
-        spec = self.spec(reference, task, seed=self.seeds[0], steps=1, cap=None)
-        return _forecast_of(spec, self.loaded[task.name]).verdict
+    def most(self) -> Usage:
+        """The same with the pilots, where tokens are to be equal."""
+        if self.equal != "tokens":
+            return self.forecast()
+        searching = tuple(cell for cell in self.grid.cells if cell.recipe is not None)
+        pilots = replace(self, grid=replace(self.grid, cells=searching), seeds=self.seeds[:1])
+        return self.forecast() + pilots.forecast()
+
+    def forecast_of(self, cell: Cell, task: StudyTask, *, steps: int) -> Forecast:
+        """What a run of a cell uses, without a cap."""
+        spec = self.spec(cell, task, seed=self.seeds[0], steps=steps, cap=None)
+        return forecast(spec, recipe_for(spec, NO_EXTRAS), self.loaded[task.name])
 
     def cells(self) -> tuple[StudyCell, ...]:
         """The cells as a record holds them."""
@@ -237,14 +281,18 @@ def tasks_from(files: Sequence[str], flags: Mapping[str, Any]) -> tuple[StudyTas
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, below: str = "") -> list[str]:
-    """What is not the same in two identities, in words; of what is long, only that it differs."""
-    said = []
+    """What is not the same in two identities, in words; of what is long, only that it differs. What is so of several
+    tasks is said once.
+    """
+    said: list[str] = []
     for key in sorted(found.keys() | wanted.keys()):
         then, now = found.get(key), wanted.get(key)
         if then == now:
             continue
-        if key == "tasks" or below == "tasks":
-            said.extend(_differences(then or {}, now or {}, below=key))
+        if below == "tasks" and (then is None or now is None):
+            said.append(f"{'without' if now is None else 'with'} task {key}")
+        elif key == "tasks" or below == "tasks":
+            said.extend(one for one in _differences(then or {}, now or {}, below=key) if one not in said)
         elif isinstance(then, (dict, list)) or isinstance(now, (dict, list)):
             said.append(f"other {key}")
         else:
@@ -261,7 +309,3 @@ def run_key(spec: RunSpec) -> dict[str, Any]:
 def _mixture(recipe: Recipe) -> Mapping[str, Any]:
     """A recipe as a spec holds it."""
     return {"name": recipe.name, **recipe.as_data()}
-
-
-def _forecast_of(spec: RunSpec, task: Task) -> Forecast:
-    return forecast(spec, recipe_for(spec, NO_EXTRAS), task)

@@ -10,34 +10,22 @@ steps as the reference takes. What it used sets the cap, and how many steps each
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from promptdescent.errors import ConfigError, PromptDescentError, RunFailed
+from promptdescent.errors import ConfigError, PromptDescentError
 from promptdescent.experiments.executor import Executor, Processes
 from promptdescent.experiments.grids import Cell
+from promptdescent.experiments.pilots import judged, planned_budget
 from promptdescent.experiments.plan import StudyPlan, StudyTask
 from promptdescent.experiments.worker import Job
-from promptdescent.parts.method.step_size import StepSize
-from promptdescent.records import ROLES, Usage
+from promptdescent.records import ROLES
 from promptdescent.report.study.files import load, save
 from promptdescent.report.study.record import StudyRecord, StudyRun, TaskBudget
 from promptdescent.store.lease import FileLease
 from promptdescent.version import __version__
-
-RESERVE = 1.25
-"""What a run keeps for the test rows, as a multiple of what such calls cost it so far; the runner's own factor."""
-
-MORE_STEPS = 2
-"""How many times the steps of the pilot's pace a search may take, where only the cap should end it."""
-
-ROUND_CAP = 1000
-"""Caps are rounded up to a multiple of so many tokens."""
 
 
 class StudyObserver(Protocol):
@@ -48,26 +36,6 @@ class StudyObserver(Protocol):
 
     def on_run(self, run: StudyRun, *, done: int, total: int) -> None:
         """A run ended; so many of the study's runs have."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pace:
-    """What a recipe's search uses, by its pilot."""
-
-    start: int
-    """Tokens before the first step."""
-    step: float
-    """Tokens of a step, on average."""
-    dearest: int
-    """Of the dearest step; the runner begins no step for which that much is not left."""
-
-    def budget(self, steps: int) -> float:
-        """Tokens in which so many steps fit."""
-        return self.start + (steps - 1) * self.step + self.dearest
-
-    def steps(self, budget: float) -> int:
-        """Steps that fit into so many tokens; at most 0 if none does."""
-        return 1 + math.floor((budget - self.start - self.dearest) / self.step + 1e-9)
 
 
 def run_study(
@@ -83,9 +51,10 @@ def run_study(
 
     ``runs_in``: address of a store for all runs, in place of stores in the folder. ``executor``: what carries them out,
     entered by the caller, in place of ``workers`` processes.
-    Runs that fail are part of the result, and so is a task on which the reference fails in the pilot, since it sets the
-    budget. Raises the :class:`InputError` family before the first call; :class:`RunFailed` if the reference fails on
-    every task; ``KeyboardInterrupt`` with every run recorded. The same call goes on from there.
+    Runs that fail are part of the result. So are searches that a cap ended before they found anything, and a task on
+    which nothing can be planned since the pilot of the reference failed. Raises the :class:`InputError` family before
+    the first call, or if no recipe can afford a step; :class:`RunFailed` if the reference fails on every task;
+    ``KeyboardInterrupt`` with every run recorded. The same call goes on from there.
     """
     plan.check()
     with held(folder, "study"):
@@ -155,7 +124,8 @@ class _Study:
         errors: list[PromptDescentError] = []
         for task in self._plan.tasks:
             try:
-                found.append(self._budget(task, pilots))
+                by_cell = {cell.label: pilots[task.name, cell.label] for cell in self._searching}
+                found.append(planned_budget(self._plan, task, by_cell))
             except PromptDescentError as error:
                 errors.append(error)
                 self._observer.on_message(f"{task.name} is left out: {error}")
@@ -163,53 +133,6 @@ class _Study:
         if len(errors) == len(found):
             raise errors[0]
         return tuple(found)
-
-    def _budget(self, task: StudyTask, pilots: Mapping[tuple[str, str], StudyRun]) -> TaskBudget:
-        plan, reference = self._plan, pilots[task.name, self._plan.grid.reference]
-        pace = _pace(reference)
-        if reference.status != "finished" and plan.max_tokens is not None and "--max-total-tokens" in reference.reason:
-            raise ConfigError(
-                f"--max-total-tokens {plan.max_tokens} is too small for the pilot of {reference.cell} on {task.name}: "
-                f"{reference.reason}. Give a higher cap, and another folder with --store."
-            )
-        if reference.status != "finished":
-            raise RunFailed(
-                f"the pilot of {reference.cell} on {task.name} failed, so nothing can be planned: {reference.reason}. "
-                "The same command tries again."
-            )
-        if pace is None:
-            raise ConfigError(
-                f"the pilot of {reference.cell} on {task.name} took no step, so nothing can be planned: "
-                f"{reference.ended_because}. Give a higher --max-total-tokens, or a task that leaves room for a gain."
-            )
-        reserve = self._reserve(task, reference)
-        cap = plan.max_tokens
-        if cap is None:
-            cap = math.ceil((pace.budget(plan.same_steps[task.name]) + reserve) / ROUND_CAP) * ROUND_CAP
-        steps = {}
-        for cell in self._searching:
-            own = _pace(pilots[task.name, cell.label])
-            # A recipe whose pilot failed is tried all the same, and says itself what is wrong.
-            steps[cell.label] = plan.same_steps[task.name] if own is None else own.steps(cap - reserve)
-        too_dear = [label for label, affordable in steps.items() if affordable < 1]
-        if too_dear:
-            raise ConfigError(
-                f"--max-total-tokens {cap} is too small on {task.name}: with the test rows it does not afford one step "
-                f"of {', '.join(too_dear)}. Raise it, or lower --dev-rows, --test-rows or --candidates, "
-                "and name another folder with --store."
-            )
-        planned = {
-            cell.label: planned_steps(cell.recipe.step_size, steps[cell.label])
-            for cell in self._searching
-            if cell.recipe
-        }
-        return TaskBudget(task=task.name, max_tokens=cap, steps=planned)
-
-    def _reserve(self, task: StudyTask, reference: StudyRun) -> int:
-        """Tokens that the runner keeps for the test rows."""
-        forecast = self._plan.verdict_reserve(task)
-        scoring = sum((reference.used[role] for role in ("task", "judge") if role in reference.used), Usage())
-        return max(forecast.tokens, round(RESERVE * forecast.calls * scoring.tokens / max(1, scoring.calls)))
 
     # --- runs ---
 
@@ -220,17 +143,17 @@ class _Study:
             self._job(cell, task, seed, steps=budget.steps.get(cell.label, 0), cap=budget.max_tokens)
             for seed in plan.seeds
             for task, budget in zip(plan.tasks, budgets, strict=True)
-            if not budget.refused
             for cell in plan.grid.cells
+            if not budget.why_not(cell.label)
         ]
         found = {
             (budget.task, seed, cell.label): StudyRun(
-                cell=cell.label, task=budget.task, seed=seed, status="failed", reason=budget.refused
+                cell=cell.label, task=budget.task, seed=seed, status="failed", reason=reason
             )
             for budget in budgets
-            if budget.refused
             for seed in plan.seeds
             for cell in plan.grid.cells
+            if (reason := budget.why_not(cell.label))
         }
         for budget in budgets:
             if budget.refused:
@@ -238,6 +161,8 @@ class _Study:
             steps = ", ".join(f"{label} {number}" for label, number in budget.steps.items())
             cap = "" if budget.max_tokens is None else f"at most {budget.max_tokens:,} tokens per run; "
             self._observer.on_message(f"{budget.task}: {cap}steps at most: {steps}.")
+            for label, reason in budget.holes.items():
+                self._observer.on_message(f"{label} on {budget.task} is left out: {reason}")
         found |= {(run.task, run.seed, run.cell): run for run in self._results(jobs)}
         return tuple(
             found[task.name, seed, cell.label] for task in plan.tasks for seed in plan.seeds for cell in plan.grid.cells
@@ -254,7 +179,9 @@ class _Study:
         return self._runs_in / task.name if task.fixed_rows else self._runs_in / task.name / f"seed-{seed}"
 
     def _results(self, jobs: Sequence[Job]) -> Iterator[StudyRun]:
-        for done, run in enumerate(self._pool.results(jobs), start=1):
+        caps = {(job.task, job.cell, job.seed): job.spec.get("max_total_tokens") for job in jobs}
+        for done, found in enumerate(self._pool.results(jobs), start=1):
+            run = judged(self._plan, found, cap=caps[found.task, found.cell, found.seed])
             self._observer.on_run(run, done=done, total=len(jobs))
             yield run
 
@@ -275,22 +202,3 @@ class _Study:
             budgets=budgets,
             runs=runs,
         )
-
-
-def planned_steps(step_size: StepSize, affordable: int) -> int:
-    """T: the steps that are affordable by the pilot, where the word budget runs its course over T steps. Where it does
-    not depend on T, the cap is what ends the search; seeds whose steps are cheaper than the pilot's take more of them.
-    """
-    steps = max(affordable, step_size.warmup_steps + 1)
-    more = MORE_STEPS * steps
-    course = [step_size.words(step, steps) for step in range(1, steps + 1)]
-    return more if course == [step_size.words(step, more) for step in range(1, steps + 1)] else steps
-
-
-def _pace(pilot: StudyRun) -> _Pace | None:
-    """What a pilot's steps used; None if it took none."""
-    if pilot.status != "finished" or pilot.steps < 1:
-        return None
-    points = [point.tokens for point in pilot.curve[-1 - pilot.steps :]]
-    used = [after - before for before, after in pairwise(points)]
-    return _Pace(start=points[0], step=sum(used) / len(used), dearest=max(used))

@@ -60,6 +60,8 @@ class LeagueRow:
     """Pairs of task and seed on which no cell has a better score; k cells with the same score have 1/k of it each."""
     difference: Difference | None
     """None for the reference and for cells that are not compared."""
+    steps: float
+    """That were done."""
     tokens: Mapping[Role, float]
     money: float | None
     """US dollars; None where a price is not known."""
@@ -299,6 +301,7 @@ def _row(study: StudyRecord, summary: CellSummary, *, wins: float, difference: D
         quality=summary.quality,
         wins=wins,
         difference=difference,
+        steps=summary.steps,
         tokens=summary.tokens,
         money=None if money is None else money / max(1, len(finished)),
         seconds=summary.seconds,

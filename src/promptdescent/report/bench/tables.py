@@ -14,6 +14,7 @@ from promptdescent.report.study.record import StudyRecord
 from promptdescent.report.study.tables import interval, named_differences, percent, points
 from promptdescent.report.tables import Table, as_csv, as_markdown, count, markdown, p_text, signed
 from promptdescent.report.text import duration, one_line
+from promptdescent.text import first_few
 
 MOST_LEAKS = 5
 """Of each kind that are listed."""
@@ -126,19 +127,27 @@ def league_table(bench: BenchRecord, league: League) -> Table:
     quality = any(row.quality for row in league.rows)
     header = ["cell", "seeds", "test score, %", "95 % interval", f"wins of {league.pairs}", "gain, points"]
     header += ["true quality, % (simulated)"] * quality
-    header += [f"against {league.reference}", "p (Holm)", *(f"{role} tokens" for role in roles), "US dollars", "time"]
+    header += [f"against {league.reference}", "p (Holm)", "steps", *(f"{role} tokens" for role in roles)]
+    header += ["US dollars", "time"]
     header += ["missing"] * bool(league.incomplete)
     rows = []
     for row in league.rows:
-        cells = [row.label, str(row.seeds), _marked(row), interval(row.score), f"{row.wins:.4g}", points(row.gain)]
+        cells = [
+            row.label,
+            str(row.seeds),
+            _marked(row),
+            interval(row.score),
+            f"{round(row.wins, 1):g}",
+            points(row.gain),
+        ]
         cells += [percent(row.quality)] * quality
         cells += (
             [points(row.difference.points), p_text(row.difference.adjusted_p_value)] if row.difference else ["", ""]
         )
         if row.score is None:
-            cells += [*("" for _ in roles), "", ""]
+            cells += ["", *("" for _ in roles), "", ""]
         else:
-            cells += [f"{row.tokens.get(role, 0):,.0f}" for role in roles]
+            cells += [f"{row.steps:.1f}", *(f"{row.tokens.get(role, 0):,.0f}" for role in roles)]
             cells += [dollars(row.money), duration(row.seconds)]
         rows.append((*cells, *([_missing(row)] * bool(league.incomplete))))
     return Table(
@@ -168,12 +177,12 @@ def _league_notes(bench: BenchRecord, league: League) -> list[str]:
     over = "mean over seeds, of the mean over tasks" + ("" if league.model else " and models")
     rows = "the rows are the same for all seeds" if bench.splits == "fixed" else "each seed draws its own rows"
     notes = [
-        f"Test score: {over}. Intervals are Student's t over seeds; {rows}. Gain: over the starting prompt. Tokens, US "
-        "dollars and time: mean per run, the test rows included; each distinct request counts once.",
+        f"Test score: {over}. Intervals are Student's t over seeds; {rows}. Gain: over the starting prompt. Steps, "
+        "tokens, US dollars and time: mean per run, the test rows included; each distinct request counts once.",
         "Wins: pairs of task and seed on which the cell has the best test score; cells that share it share the win.",
     ]
     if league.left_out:
-        names = ", ".join(dict.fromkeys(hole.task for hole in league.left_out))
+        names = first_few(list(dict.fromkeys(hole.task for hole in league.left_out)))
         notes.append(f"Over {count(len(league.tasks), 'task')}; left out: {names}.")
     if league.incomplete:
         notes.append(
@@ -237,7 +246,10 @@ def task_table(league: League) -> Table:
     for hole in league.left_out:
         mark = f"[{reasons.setdefault(one_line(hole.reason), len(reasons) + 1)}]"
         rows.append((hole.task, *(f"{WITHOUT} {mark}" for _ in league.cells)))
-    notes = ["Test score, %, mean over the seeds that have a result; ±: half of the 95 % interval, Student's t."]
+    notes = [
+        "Test score, %, mean over the seeds that have a result; ±: half of the 95 % interval, Student's t; in "
+        "brackets: that interval, cut where scores end."
+    ]
     notes += [f"[{number}] {reason}" for reason, number in reasons.items()]
     return Table(
         title=f"Scores by task{_of(league)}", header=("task", *league.cells), rows=tuple(rows), notes=tuple(notes)
@@ -252,7 +264,9 @@ def _task_score(one: TaskScore, reasons: dict[str, int]) -> str:
         shown = percent(one.score)
     else:
         ends = one.score.estimate.interval
-        shown = f"{percent(one.score)} ±{50 * (ends.high - ends.low):.1f}"
+        inside = ends.low >= 0 and ends.high <= 1
+        around = f"±{50 * (ends.high - ends.low):.1f}" if inside else f"({interval(one.score)})"
+        shown = f"{percent(one.score)} {around}"
     return " ".join([shown, *marks])
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptdescent.records import ROLES, Role
+from promptdescent.records import ROLES, Role, Usage
 from promptdescent.report.study.record import StudyRecord, StudyRun, TokenClaim
 from promptdescent.stats import GroupDifference, MeanEstimate, compare_groups, mean_interval
 
@@ -169,8 +169,8 @@ def _summary(study: StudyRecord, label: str, runs: Sequence[StudyRun]) -> CellSu
         gain=mean_of(list(by_seed(study, runs, lambda run: gain_of(run, starts)).values())),
         quality=mean_of(list(by_seed(study, runs, lambda run: run.quality).values())),
         steps=_mean([run.steps for run in finished]),
-        calls={role: _mean([run.used[role].calls for run in finished]) for role in roles},
-        tokens={role: _mean([run.used[role].tokens for run in finished]) for role in roles},
+        calls={role: _mean([run.used.get(role, Usage()).calls for run in finished]) for role in roles},
+        tokens={role: _mean([run.used.get(role, Usage()).tokens for run in finished]) for role in roles},
         seconds=_mean([run.seconds for run in finished]),
     )
 

@@ -104,9 +104,15 @@ class TaskBudget:
     max_tokens: int | None
     """Cap of a run on used tokens, the test rows included; None without one."""
     steps: Mapping[str, int]
-    """T by cell."""
+    """T by cell, for the searches that are begun."""
     refused: str = ""
     """Why nothing could be planned for the task; empty if it was."""
+    holes: Mapping[str, str] = field(default_factory=dict)
+    """By cell: why its searches were not begun, where one cannot afford a step."""
+
+    def why_not(self, cell: str) -> str:
+        """Why no run of a cell is begun; empty if they are."""
+        return self.refused or self.holes.get(cell, "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

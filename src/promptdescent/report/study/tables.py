@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from promptdescent.records import ROLES, Role, Usage
@@ -82,15 +83,19 @@ def _scores(study: StudyRecord, analysis: Analysis) -> Table:
     header = ["cell", "seeds", "test score, %", "95 % interval", "gain, points"]
     header += ["true quality, % (simulated)"] * simulated
     header += [f"against {study.reference}, points", "95 % interval", "p (Holm)", "real"]
+    # A function of the user's may score higher than 1, and nobody knows how high.
+    bounded = all(run.test_score <= 1 for run in study.runs if run.test_score is not None)
+    highest = 1.0 if bounded else math.inf
     rows = [
-        (*_own_scores(cell, simulated=simulated), *_against_reference(study, analysis, cell.label))
+        (*_own_scores(cell, highest=highest, simulated=simulated), *_against_reference(study, analysis, cell.label))
         for cell in analysis.cells
     ]
     return Table(title="Scores", header=tuple(header), rows=tuple(rows), notes=_score_notes(study, analysis))
 
 
-def _own_scores(cell: CellSummary, *, simulated: bool) -> list[str]:
-    cells = [cell.label, str(cell.seeds), percent(cell.score), interval(cell.score), points(cell.gain)]
+def _own_scores(cell: CellSummary, *, highest: float, simulated: bool) -> list[str]:
+    around = interval(cell.score, highest=highest)
+    cells = [cell.label, str(cell.seeds), percent(cell.score), around, points(cell.gain)]
     return [*cells, percent(cell.quality)] if simulated else cells
 
 
@@ -224,11 +229,14 @@ def points(mean: Mean | None) -> str:
     return "" if mean is None else signed(100 * mean.value)
 
 
-def interval(mean: Mean | None) -> str:
-    """Its interval in percent; empty where there is none."""
+def interval(mean: Mean | None, *, highest: float = 1.0) -> str:
+    """The interval of a mean score in percent, from 0 to the ``highest`` that there can be: Student's t knows of no
+    bounds. Empty where there is none.
+    """
     if mean is None or mean.estimate is None:
         return ""
-    return f"{100 * mean.estimate.interval.low:.1f} to {100 * mean.estimate.interval.high:.1f}"
+    ends = mean.estimate.interval
+    return f"{100 * max(0.0, ends.low):.1f} to {100 * min(highest, ends.high):.1f}"
 
 
 def _factors(mean: Mean | None) -> str:
