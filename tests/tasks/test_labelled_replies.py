@@ -29,7 +29,11 @@ METRICS = {
 LETTERS = tuple(f"({letter})" for letter in "ABCDE")
 PAIRS = (("yes", "no"), ("true", "false"), ("valid", "invalid"))
 
-SETS = {"development": FOLDER, "held_out": FOLDER / "held_out"}
+SETS = {
+    "development": FOLDER,
+    "held_out": FOLDER / "held_out",
+    "second_held_out": FOLDER / "second_held_out",
+}
 """Folders with a file of replies per kind, and a README.md that has their figures and misses."""
 DOUBTED = 6
 """The column of a table of misses that says whether the labeller was in doubt, where a set has that."""
@@ -56,7 +60,7 @@ class Outcome:
     scored_right: bool
     """By the metric."""
     doubt: bool
-    """Whoever labelled it was not sure; noted in the held-out set only."""
+    """Whoever labelled it was not sure; noted in the held-out sets only."""
 
     @property
     def stated(self) -> bool:
@@ -91,8 +95,14 @@ def rows_of(kind: str, name: str) -> list[dict]:  # type: ignore[type-arg]
 
 
 def asked_in(name: str) -> dict:  # type: ignore[type-arg]
-    """The questions and ways to ask of a set, by kind."""
-    return json.loads((SETS[name] / "questions.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    """The questions and ways to ask of a set, by kind; those of groups that share their ways in one."""
+    asked = json.loads((SETS[name] / "questions.json").read_text(encoding="utf-8"))
+    return {
+        kind: {
+            key: [one for group in each.get("groups", [each]) for one in group[key]] for key in ("rows", "instructions")
+        }
+        for kind, each in asked.items()
+    }
 
 
 def outcome(kind: str, row: dict, metric: Metric) -> Outcome:  # type: ignore[type-arg]
@@ -254,8 +264,11 @@ def reached(heading: str, name: str) -> list[str]:
     [
         ("development", "stated answers", ["choice", "boolean", "number", "brackets", "words", "labels"]),
         ("held_out", "stated answers", ["choice", "boolean", "words"]),
+        ("second_held_out", "stated answers", ["choice", "boolean", "number", "labels"]),
+        ("second_held_out", "without doubt", ["words", "labels"]),
         ("development", "all replies", ["choice"]),
         ("held_out", "all replies", ["words"]),
+        ("second_held_out", "all replies", []),
         ("held_out", "scored as by the label", ["choice", "boolean", "number", "brackets", "words", "labels"]),
     ],
 )

@@ -38,7 +38,7 @@ GIVEN = "Lea has 8 red and 5 blue stamps. She buys 4 more. How many has she now?
         ("8 + 5 = 13. Let's find the sum of 13 and", None),
         ("We need to find the sum.\n8 + 5 + 4 = 17", "17"),
         ("It is 17. We can check it.", "17"),
-        ("17\n\nI can make 5 of them", "5"),
+        ("17\n\nI can make 5 of them", "17"),
         # other places to break off at
         ("So she has 17 stamps.\n\nThis is the same as", "17"),
         ("8 + 5 + 4 = 17. It is a sum of numbers, and", "17"),

@@ -13,9 +13,11 @@ from promptdescent.tasks.reading import (
     ChoiceReader,
     Rule,
     label_key,
+    option_letter,
     parse_number,
     read_number,
     read_option_text,
+    without_heading,
     without_new_example,
 )
 
@@ -84,6 +86,8 @@ class Choice:
     def _named(self, reply: str, question: str) -> str | None:
         if isinstance(self._reader, BooleanReader):
             return self._reader.read(reply, question)
+        if self.read == "default" and "A" in map(option_letter, self.labels):
+            reply = without_heading(reply, question)
         found = self._reader.read(reply)
         if found is None and self.read == "default" and not self._reader.names_any(reply):
             return read_option_text(reply, question, self.labels)

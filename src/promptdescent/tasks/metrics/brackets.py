@@ -11,7 +11,7 @@ from promptdescent.errors import DataError
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
 from promptdescent.tasks.metrics.base import Score
-from promptdescent.tasks.reading import OUTER, lines_of, what_follows_cues, without_new_example
+from promptdescent.tasks.reading import CUE, OUTER, lines_of, what_follows_cues, without_new_example
 
 _OPENING = "([{<"
 _CLOSING = ")]}>"
@@ -71,7 +71,8 @@ def read_brackets(reply: str, *, question: str = "") -> str | None:
     cue, or else after "missing brackets are", "closing brackets are" or "brackets are:", the first run that closes
     something counts, else the last one of the reply. A run that repeats the question's last run and goes on counts by
     what it adds; of any other run with opening brackets, what follows the last of them counts. Brackets about words, as
-    in "(two of them)", are passed over, and so are examples that the reply makes up behind its answer.
+    in "(two of them)" and "[The answer is]", are passed over, and so are examples that the reply makes up behind its
+    answer.
 
     Without a cue, a first line that is nothing but a run is the answer, if the next line is not such a line as well:
     what comes below is explanation. Else these do not count: a run that is a part of the question's; a line that starts
@@ -88,6 +89,7 @@ def read_brackets(reply: str, *, question: str = "") -> str | None:
 
 def _read(reply: str, question: str) -> str | None:
     asked = next(reversed(_runs(question)), "")
+    reply = _ABOUT_WORDS.sub(lambda match: " " if CUE.search(match[0]) else match[0], reply)
     announced = [*what_follows_cues(reply)]
     if not (announced and not announced[0].strip(OUTER)):  # else it breaks off where its answer would stand
         announced += (reply[cue.end() :] for cue in reversed(list(_CUE.finditer(reply))))

@@ -19,7 +19,7 @@ from promptdescent.tasks.metrics.words import (
     without_given,
     words_of,
 )
-from promptdescent.tasks.reading import after_cue
+from promptdescent.tasks.reading import after_cue, without_new_example
 
 Comparison = Literal["share", "same", "ordered"]
 """How lists are compared: see :class:`ListMatch`."""
@@ -70,14 +70,20 @@ class ListMatch:
     def score(self, reply: str, example: Example) -> Score:
         target = example.target
         wanted = read_items(target, words=self.words, joined="," not in target, may_be_prose=False) or []
-        if self.words:
-            reply = without_given(reply)
-        found = self._words_of_question(reply, example)
-        if found is None:
-            found = read_items(reply, words=self.words, joined=any(_AND.search(item) for item in wanted))
+        joined = any(_AND.search(item) for item in wanted)
+        before = without_new_example(reply, example.question) if self.words else reply  # other items may be questions
+        found = self._read(before, example, joined=joined)
+        if found is None and before != reply:
+            found = self._read(reply, example, joined=joined)
         if found is None:
             return Score(0.0, None)
         return Score(self._value(_keys(found), _keys(wanted)), "; ".join(found) or "[]")
+
+    def _read(self, reply: str, example: Example, *, joined: bool) -> list[str] | None:
+        if self.words:
+            reply = without_given(reply)
+        found = self._words_of_question(reply, example)
+        return read_items(reply, words=self.words, joined=joined) if found is None else found
 
     def _words_of_question(self, reply: str, example: Example) -> list[str] | None:
         if not self.words or _json_list(reply) is not None:

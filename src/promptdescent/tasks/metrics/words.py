@@ -28,6 +28,9 @@ FUNCTION_WORDS = frozenset(
     ("a", "an", "the", "is", "are", "was", "were", "be", "to", "of", "in", "i", "i'm", "you", "it", "this", "that")
 )
 """Words of which any sentence has some."""
+_COMMA_WITHIN = re.compile(r",(?P<quote>[\"'\u2019\u201d])(?=\s)")
+_AND_LAST = re.compile(r"\s*(?:and|&)\s+(?:\S+\Z|[\"'\u2018\u201c])", re.IGNORECASE)
+"""What ends a list whatever its word is: it is the end of the sentence, or in quotes like the others."""
 _OUTER = " \t\r*_`\"'\u2018\u2019\u201c\u201d,;.()[]{}"
 
 
@@ -117,16 +120,19 @@ def _leading_words(text: str, known: frozenset[str]) -> list[str] | None:
 def find_enumeration(text: str, known: frozenset[str]) -> list[str] | None:
     """The last three words or more with commas between them within a sentence, at least half of them ``known``.
 
-    "The pear, fig, and plum are sorted" has three; what begins with an ``and`` but is no known word ends the list. A
+    "The pear, fig, and plum are sorted" has three; what begins with an ``and`` but is neither a known word nor the
+    end of the sentence ends the list. A
     list that a sentence only speaks of is none: "Pear, fig, and plum are fruits".
     """
     found: list[str] | None = None
     for sentence in re.split(r"\n|(?<=[.!?:])\s", text):
         run: list[str] = []
+        sentence = _COMMA_WITHIN.sub(r"\g<quote>,", sentence)
         for place, part in enumerate(sentence.split(",")):
             words = [bare for word in part.split() if (bare := word.strip(_OUTER))]
             ends = not words or (len(words) > 1 and place > 0)
-            if ends and len(words) > 1 and words[0] in ("and", "&") and words[1].casefold() in known:
+            follows = len(words) > 1 and words[0] in ("and", "&")
+            if ends and follows and (words[1].casefold() in known or _AND_LAST.match(part.rstrip())):
                 run.append(words[1])
                 if len(words) > 2 and _SUBJECT.match(sentence) and not _IN_ORDER.search(sentence):
                     run = []

@@ -12,9 +12,9 @@ from promptdescent.tasks.reading.cues import (
     without_new_example,
 )
 from promptdescent.tasks.reading.final_number import read_number
-from promptdescent.tasks.reading.label_forms import label_key
+from promptdescent.tasks.reading.label_forms import label_key, option_letter
 from promptdescent.tasks.reading.numbers import parse_number
-from promptdescent.tasks.reading.options import read_option_text
+from promptdescent.tasks.reading.options import read_option_text, without_heading
 from promptdescent.tasks.reading.statements import affirms
 
 __all__ = [
@@ -28,10 +28,12 @@ __all__ = [
     "after_cue",
     "contradicts",
     "label_key",
+    "option_letter",
     "lines_of",
     "parse_number",
     "read_number",
     "read_option_text",
     "what_follows_cues",
+    "without_heading",
     "without_new_example",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from promptdescent.tasks.reading.cues import CUE, DASHES, OUTER, QUOTES, contradicts, lines_of, what_follows_cues
+from promptdescent.tasks.reading.cues import CUE, DASHES, MARKS, OUTER, QUOTES, contradicts, lines_of, what_follows_cues
 from promptdescent.tasks.reading.label_forms import (
+    ADVERB,
     label_forms,
     label_key,
     letter_after_cue,
@@ -54,16 +55,21 @@ _OF_THE_WHOLE = re.compile(
     re.IGNORECASE,
 )
 _DENIED = re.compile(
-    r"(?:\bnot|n['\u2019]t|\brather\s+than|\binstead\s+of|\bunlike)\s+(?:(?:an?|the)\s+)?(?:(?:option|choice)\s+)?"
+    r"(?:\bnot|n['\u2019]t|\brather\s+than|\binstead\s+of|\bunlike)\s+(?:(?:an?|the)\s+)?"
+    r"(?:(?:option|choice)\s+|(?:(?:\w+\s+)?of|about|related\s+to)\s+(?:(?:an?|the)\s+)?)?"
     rf"[*_`{QUOTES}]*\Z",
     re.IGNORECASE,
 )
 # "(B) is the correct answer", "negative is the most fitting label": what is announced stands in front.
 _IS_CHOSEN = re.compile(
-    rf"{_WITH_TEXT}(?:is|seems|would\s+be|remains|must\s+be)\s+(?:clearly\s+|therefore\s+)?(?:(?:the|an?|my)\s+)?"
+    rf"{_WITH_TEXT}(?:is|seems|would\s+be|remains|must\s+be)\s+(?:{ADVERB}\s+)?(?:(?:the|an?|my)\s+)?"
     rf"(?:(?:correct|right)\b|(?:best|only|most[ \t]+\w+|more[ \t]+\w+|final)\s+(?:\w+[ \t]+)?{_CHOSEN})",
     re.IGNORECASE,
 )
+
+# "Not spam.", "It is not spam": nothing else is said of the whole, and of what is announced nothing but a reason.
+_NOT_IT = re.compile(rf"{MARKS}(?:(?:it|this|that)\s+is\s+)?not\s+(?:(?:an?|the)\s+)?[*_`{QUOTES}]*", re.IGNORECASE)
+_REASON = re.compile(rf"[*_`{QUOTES})]*(?:\s*\Z|[.!;\n]|,?\s+(?:because|since|as|for)\b)")
 
 _REACH = 60
 """Characters in front of a label that may say something of it."""
@@ -94,9 +100,10 @@ class ChoiceReader:
        or a reservation;
     5. else none.
 
-    A label that the reply calls wrong, or has a "not" in front of, does not count there, and one that it calls wrong in
-    the end is no answer: "(B) is wrong". Nor does "positive" count in "a more positive tone" and in "more negative than
-    positive".
+    Of two labels that are no letters, an announced answer "not spam" is the other one, and so is a whole reply "not
+    spam". Else a label that the reply calls wrong, or has a "not" in front of, does not count there, and one that it
+    calls wrong in the end is no answer: "(B) is wrong". Nor does "positive" count in "a more positive tone" and in
+    "more negative than positive".
     """
 
     labels: tuple[str, ...]
@@ -141,6 +148,8 @@ class ChoiceReader:
 
     def _default(self, reply: str) -> str | None:
         mentions = [(match, self._has_behind(match, _DENIES)) for match in self._anywhere.finditer(reply)]
+        if len(self._known) == 2 and (other := self._other(reply)):
+            return other
         in_the_end = {match.lastindex: denied for match, denied in mentions}
         for match, denied in mentions:
             if denied or _DENIED.search(_before(match)):
@@ -148,6 +157,19 @@ class ChoiceReader:
         found = self._affirmed(reply)
         taken_back = {self._known[index - 1] for index, denied in in_the_end.items() if index and denied}
         return None if found in taken_back else found
+
+    def _other(self, reply: str) -> str | None:
+        """Of two labels the one that is left where the last announced answer or the whole reply is "not" the other."""
+        announced = next((rest for rest in what_follows_cues(reply) if self.names_any(rest)), None)
+        said = reply if announced is None else announced
+        start = _NOT_IT.match(said)
+        label = self._anywhere.match(said, start.end()) if start else None
+        end = _REASON.match(said, label.end()) if label else None
+        if label is None or label.lastindex is None or end is None or option_letter(label[0]):
+            return None
+        if announced is None and said[end.end() :].strip(OUTER):
+            return None
+        return self._known[2 - label.lastindex]
 
     def _affirmed(self, reply: str) -> str | None:
         if announced := self._cued(reply):

@@ -10,7 +10,7 @@ QUOTES = "\"'\u2018\u2019\u201c\u201d"
 DASHES = "\u2013\u2014"
 
 _BEST = r"(?:correct|right|best|final)"
-_NAMED = r"(?:answer|option|choice|label|category|class|result|output)"
+_NAMED = r"(?:answer|option|choice|solution|label|category|class|result|output)"
 CUE = re.compile(
     rf"(?<![^\W_])(?:(?:answer|{_BEST}\s+{_NAMED})(?:\s+to\s+(?:the|this|that|your)\s[^.:?!\n]{{1,80}}?)?"
     rf"(?:[*_`]*\s+is\b|[*_`{QUOTES}]*\s*:)|I(?:\s+would|['\u2019]d)?\s+choose\b)"
@@ -35,6 +35,9 @@ MARKS = rf"[\s*_`>{QUOTES}:={DASHES}-]*"
 
 OUTER = f" \t\r\n*_`>{QUOTES}()[]{{}}.,:;!"
 """Marks that may stand about an answer and are no part of it."""
+
+_ASKS = frozenset(("Q", "Question"))
+"""Leads of the question in an example, whatever the row's own question looks like: they stand in the prompt."""
 
 _LEAD = re.compile(r"[ \t]*([A-Z]\w*(?: \w+)?):[ \t]+(\S.*)")
 
@@ -69,20 +72,28 @@ def lines_of(text: str) -> list[str]:
 def without_new_example(reply: str, question: str) -> str:
     """``reply`` up to where it makes up a new example, as base models do that have seen a few.
 
-    A new example is a line after the first one that has the lead of a line of the question, such as "Review:", and goes
-    on in another way. A line that repeats the question's line or a part of it starts none.
+    A new example is a line after the first one that has the lead of a line of the question, such as "Review:", or one
+    of :data:`_ASKS`, and goes on in another way. A line that repeats the question, or its line with that lead, or a
+    part of it starts none. A reply that begins with a question of its own goes on from question to question.
     """
     asked = {lead: _plain(rest) for lead, rest in map(_lead, question.split("\n")) if lead}
-    if not asked:
-        return reply
+    whole = _plain(question)
+    first, rest = _lead(reply.lstrip())
+    if first not in _ASKS or _same(_plain(rest), whole):
+        asked = dict.fromkeys(_ASKS, whole) | asked
     start = 0
     for line in reply.split("\n"):
         lead, rest = _lead(line)
         known = asked.get(lead)
-        if known is not None and reply[:start].strip() and _plain(rest) not in known and known not in _plain(rest):
+        if known is not None and reply[:start].strip() and not _same(_plain(rest), known):
             return reply[:start]
         start += len(line) + 1
     return reply
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether one of two texts is a part of the other, and neither is empty."""
+    return bool(one and other) and (one in other or other in one)
 
 
 def _lead(line: str) -> tuple[str, str]:

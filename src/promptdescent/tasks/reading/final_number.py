@@ -17,7 +17,7 @@ from promptdescent.tasks.reading.calculations import (
     operation_at,
 )
 from promptdescent.tasks.reading.cues import CUE, MOST_CUES, OUTER
-from promptdescent.tasks.reading.numbers import CURRENCY, MINUSES, numbers_in, value_of
+from promptdescent.tasks.reading.numbers import CURRENCY, MINUSES, numbers_in, parse_number, value_of
 
 _CUE = re.compile(rf"{CUE.pattern}|\\boxed(?=\{{)", CUE.flags)
 # A calculation whose first number is not the answer: "the answer is 16 - 7 = 9".
@@ -35,6 +35,9 @@ _CONCLUDES = re.compile(
 # Where the last number of a sentence is what it comes to: "= 5", "to get 5"; or the end of a range, "3-5".
 _RESULT = re.compile(r"(?:[=\u2248]|\b(?:get|gives?|leaves?|equals?)\b|\d[-\u2013])[\s*_`\\({$]*\Z")
 _COMES_TO = re.compile(r"[=\u2248]|\bwhich\s+(?:is|gives|leaves|makes)\b|\bto\s+get\b", re.IGNORECASE)
+_HEADING = re.compile(r"\W*(?:A|Answer)\s*:", re.IGNORECASE)
+_PROSE = re.compile(r"\W*(?:[^\W\d_]+\W+[^\W\d_]|[^\W\d_][^\n\d]*:)")
+_TAKES_BACK = re.compile(r"\b(?:wait|actually|sorry|correction|mistake)\b", re.IGNORECASE)
 _FULL_STOP = re.compile(r"[.!?][\"'\u201d)*_$\]]*\s")
 _FINISHED = re.compile(r"[.!?][\s*_`\"'\u201d)\]}$]*\Z")
 
@@ -47,8 +50,9 @@ def read_number(reply: str, question: str = "") -> Decimal | None:
     where a cue with a colon stands above the reasoning, what that comes to. "####" is a cue only if a number follows
     before any letter, for else it is a heading.
 
-    Without a cue, what is found counts and not what is given. So these do not: the numbers of steps and items that are
-    counted from 1 on; those that a calculation takes; those of a sentence that asks, or that only says again what a
+    Without a cue, a first line that is nothing but a number, or "A:" and a number, is the answer, and prose below it
+    explanation. Else what is found counts and not what is given. So these do not: the numbers of steps and items that
+    are counted from 1 on; those that a calculation takes; those of a sentence that asks, or that only says again what a
     sentence of ``question`` says; and the question's own numbers, unless a sentence concludes on them, or is the last
     one and names no other, or is all there is. A reply that says that the answer cannot be known has none, nor has one
     that breaks off while it plans its next step. One that breaks off elsewhere within a sentence has that of the last
@@ -70,7 +74,17 @@ def read_number(reply: str, question: str = "") -> Decimal | None:
                 if not results:
                     break
             return value_of(results[0] if results else first)
-    return _last_number(reply, question)
+    first_line = _first_line(reply)
+    return _last_number(reply, question) if first_line is None else first_line
+
+
+def _first_line(reply: str) -> Decimal | None:
+    """The number that is all of the first line but for "A:", if what follows explains it and takes nothing back."""
+    line, _, rest = reply.strip().partition("\n")
+    heading = _HEADING.match(line)
+    value = parse_number(line[heading.end() if heading else 0 :].strip(" \t*_`$\\"))
+    explained = heading or (_PROSE.match(rest) and line.strip("*_` ") != "1.")  # "1." is a step
+    return value if explained and not _TAKES_BACK.search(rest) else None
 
 
 def _reasons(rest: str, first: re.Match[str], question: str) -> bool:

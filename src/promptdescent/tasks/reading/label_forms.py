@@ -20,6 +20,9 @@ _AFTER_OPTION = (
     rf"(?=[*_`{QUOTES}]*(?:\s*$|[).,;:!?\]]|\s+(?:[({DASHES}-]|(?:because|since|as|is|and|or|not|for|due)\b)))"
 )
 
+ADVERB = r"(?:indeed|thus|therefore|clearly|certainly|definitely|surely|obviously|really|actually)"
+"""What may stand between "is" and "the correct one"."""
+
 _NO_ANSWER_AFTER_NO = r"(?![ \t]+(?!(?:it|they|he|she|this|that|there|you|we|and|or|but|because|since|as|not)\b)[a-z])"
 """Where "no" is no answer, but says of a thing that there is none: "no doubt", "no fish can read"."""
 
@@ -47,7 +50,7 @@ def label_forms(label: str) -> list[str]:
         rf"^{MARKS}{letter}{_END_MARKS}$",
         rf"(?i:\b(?:option|choice))\s+{letter}{_NOT_BEFORE_WORD}",
         rf"\*\*{letter}[).:]?\*\*",
-        rf"(?<![^\W_]){letter}(?=\s+is\s+(?:the\s+)?(?:correct|right|best)\b)",
+        rf"(?<![^\W_]){letter}(?=\s+is\s+(?:{ADVERB}\s+)?(?:the\s+)?(?:correct|right|best)\b)",
     ]
 
 

@@ -14,6 +14,8 @@ from promptdescent.tasks.reading.statements import statements_on
 _OPTION = re.compile(r"\(([A-Z])\)[ \t]+|^[ \t]*([A-Z])[.)][ \t]+", re.MULTILINE)
 _ARTICLE = re.compile(r"^(?:a|an|the)\s+", re.IGNORECASE)
 
+_HEADING = re.compile(r"\s*A:[ \t]*(?P<said>.*)")
+_ANOTHER = re.compile(r"\W*[A-Z](?=[).:]|\s*\Z)")
 _IS = re.compile(r"\b(?:is|are|was|were|be)[ \t]+", re.IGNORECASE)
 _MARKS_AROUND = 40
 """Characters of marks and an article that may stand about the text of an option."""
@@ -45,13 +47,33 @@ def read_option_text(reply: str, question: str, labels: Sequence[str]) -> str | 
     return _label_of(named[0], labels) if len(named) == 1 else None
 
 
+def without_heading(reply: str, question: str) -> str:
+    """``reply`` without an "A:" at its start that announces the answer and is no letter of an option.
+
+    It is a heading where nothing follows, or in its line a letter or the text of another option than A.
+    """
+    heading = _HEADING.match(reply)
+    if heading is None:
+        return reply
+    said = _ARTICLE.sub("", heading["said"].lstrip(OUTER))
+    begins = [letter for letter, text in option_texts(question).items() if re.match(_whole_words(text), said, re.I)]
+    if reply.strip() == "A:" or _ANOTHER.match(said) or (begins and "A" not in begins):
+        return reply[heading.start("said") :]
+    return reply
+
+
 def _label_of(letter: str, labels: Sequence[str]) -> str | None:
     return next((label for label in labels if option_letter(label) == letter), None)
 
 
 def _named(text: str, statement: str) -> bool:
     """Whether ``statement`` has the text of an option, also in the plural."""
-    return bool(re.search(rf"(?<![^\W_]){re.escape(text)}(?:e?s)?(?![^\W_])", statement, re.IGNORECASE))
+    return bool(re.search(_whole_words(text), statement, re.IGNORECASE))
+
+
+def _whole_words(text: str) -> str:
+    """A pattern for the text of an option, also in the plural."""
+    return rf"(?<![^\W_]){re.escape(text)}(?:e?s)?(?![^\W_])"
 
 
 def _said(reply: str) -> Iterator[str]:
