@@ -77,6 +77,12 @@ def test_what_is_equal(reply: str, target: str, right: int) -> None:
     assert check_answer(reply, references(target))[0] == bool(right)
 
 
+def test_an_example_that_a_reply_makes_up_does_not_count(impatient: MathMatch) -> None:
+    example = Example(id="1", inputs=(("q", "What is 2 + 2?"),), target="4")
+    reply = "The answer is 4.\n\nQ: What is 3 + 3?\nA: The answer is 6."
+    assert impatient.score(reply, example) == Score(1.0, "4")
+
+
 def test_score_says_what_was_read(impatient: MathMatch) -> None:
     assert impatient.score("So \\boxed{\\frac{1}{2}}.", row("0.5")) == Score(1.0, "\\frac{1}{2}")
     assert impatient.score("Answer: 8", row("7")) == Score(0.0, "8")

@@ -17,7 +17,7 @@ from promptdescent.records import Example
 from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
 from promptdescent.tasks.metrics.base import Score, plain, references
 from promptdescent.tasks.metrics.deadline import DeadlinePool, Raised
-from promptdescent.tasks.reading import after_cue, parse_number
+from promptdescent.tasks.reading import after_cue, parse_number, without_new_example
 
 SECONDS = 10.0
 """What one answer may take; a usual one takes some hundredths."""
@@ -102,8 +102,9 @@ class MathMatch:
         """What has to be waited for, one after the other, and then the score: the check, again in new processes if
         these fail, and a check of which nobody doubts that it can be done. Raises :class:`RunFailed`.
         """
+        text = without_new_example(reply, example.question)[-LONGEST:]
         for _ in range(2):
-            future = self._pool.submit(check_answer, reply[-LONGEST:], references(example.target))
+            future = self._pool.submit(check_answer, text, references(example.target))
             yield future
             try:
                 return self._score(future.result())
