@@ -104,6 +104,14 @@ def test_no_run_uses_more_than_the_cap_and_searches_go_on_as_long_as_it_affords_
         assert (run.ended_because == "all steps done") == (run.steps == planned)
 
 
+def test_the_reference_can_afford_its_own_step_however_few_rows_there_are(tmp_path: Path) -> None:
+    """What is set aside for a proposal is more than all answers on a few rows cost."""
+    task = write_task(tmp_path, dev_rows=4, test_rows=20, candidates=1, steps=1, optimizer_max_tokens=3000)
+    record = carry_out(plan_of(tmp_path, task, seeds=1), tmp_path / "study")
+    assert record.failed == ()
+    assert [run.steps >= 1 for run in record.runs if run.cell == "gpo"] == [True]
+
+
 def test_the_rows_of_a_seed_are_the_same_in_every_cell(whole: tuple[Path, StudyRecord, Watch]) -> None:
     folder, record, _ = whole
     for seed in (0, 1):

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from promptdescent.errors import ConfigError, RunFailed
 from promptdescent.experiments.plan import StudyPlan, StudyTask
+from promptdescent.llm.budget import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
 from promptdescent.parts.context import Calls
 from promptdescent.parts.method.step_size import StepSize
 from promptdescent.parts.recipe import Recipe
@@ -183,9 +184,16 @@ def _first_step(recipe: Recipe) -> Recipe:
 
 
 def _reserve(plan: StudyPlan, task: StudyTask, reference: StudyRun) -> int:
-    """Tokens that the runner keeps for the test rows."""
-    verdict = plan.forecast_of(plan.grid.cell(plan.grid.reference), task, steps=1).verdict
-    return max(verdict.tokens, _measured(verdict.calls, reference))
+    """Tokens that the runner keeps for the test rows, and those that it sets aside for a proposal before it is sent,
+    which are more than it costs.
+    """
+    cell = plan.grid.cell(plan.grid.reference)
+    verdict = plan.forecast_of(cell, task, steps=1).verdict
+    proposing = reference.used.get("optimizer", Usage())
+    asked = math.ceil(proposing.tokens_in / max(1, proposing.calls))
+    settings = plan.spec(cell, task, seed=reference.seed, steps=1, cap=None).model("optimizer").settings
+    set_aside = CHARACTERS_PER_TOKEN * asked + TEMPLATE_TOKENS + settings.max_tokens
+    return max(verdict.tokens, _measured(verdict.calls, reference)) + set_aside
 
 
 def _measured(calls: int, run: StudyRun) -> int:
