@@ -96,7 +96,7 @@ def test_a_dry_run_says_what_would_be_used_and_leaves_nothing(data: Path) -> Non
     done = CliRunner().invoke(
         app, command(data, *named, contestants=f"gpo,gepa,{CRASHES}", tasks="navigate,web_of_lies")
     )
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 3, done.output  # gepa is not installed
     assert "Race on bbh: gpo, gepa, crashes, and without a search Start, Empty; 2 tasks, 3 seeds;" in done.stdout
     assert (
         "Searches: 18, each of at most 9,000 tokens of the task model and 4,000 tokens of the optimizer" in done.stdout
@@ -125,6 +125,9 @@ def test_a_dry_run_finds_what_makes_no_sense(data: Path) -> None:
     done = CliRunner().invoke(app, command(data, "--dry-run", "--task-tokens", "50"))
     assert isinstance(done.exception, ConfigError)
     assert str(done.exception).startswith("--task-tokens 50 is too small for navigate")
+    done = CliRunner().invoke(app, command(data, "--dry-run", "--task-model", "simulated:claer"))
+    assert isinstance(done.exception, ConfigError)
+    assert "simulated:claer" in str(done.exception)
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -134,7 +137,7 @@ def test_test_rows_are_scored_outside_only_with_consent(data: Path) -> None:
     assert isinstance(refused.exception, ConfigError)
     assert re.fullmatch(
         r"beside its searches, which have caps, this race would make up to 80 calls outside this machine, about [\d,]+ "
-        r"tokens at most, to score test rows: agree with --yes, or give fewer --test-rows; --dry-run says more",
+        r"tokens, to score test rows: agree with --yes, or give fewer --test-rows; --dry-run says more",
         str(refused.exception),
     )
     assert not (data.parent / "race").exists()

@@ -124,7 +124,8 @@ def test_a_dry_run_says_what_a_study_would_use_and_leaves_nothing(
     assert line[1] == runs  # 8 cells with 2 seeds, and a pilot of each of 6 recipes
     calls, tokens = (int(cell.replace(",", "")) for cell in line[2:])
     assert tokens > calls > 100
-    assert "--max-total-tokens 9,000 caps each of them" in ended.stdout
+    most = 9000 * int(runs)
+    assert f"--max-total-tokens 9,000 caps each of them, so that they use {most:,} tokens at most." in ended.stdout
     assert "nothing was sent and nothing was recorded" in ended.stderr
 
 
@@ -132,6 +133,7 @@ def test_a_dry_run_says_what_a_study_would_use_and_leaves_nothing(
     ("arguments", "says"),
     [
         (["methodss", "messages.yaml", "--store=s"], "did you mean 'methods'"),
+        (["methods", "messages.yaml", "--dry-run", "--store=s", "--task-model=simulated:claer"], "simulated:claer"),
         (["methods", "none.yaml", "--store=s"], "none.yaml: there is no such task file"),
         (["methods", "messages.yaml", "--store=postgresql://host/db"], "--store of a study is a folder"),
         (["methods", "messages.yaml", "--store=s", "--equal=money"], "--equal cannot be 'money'"),

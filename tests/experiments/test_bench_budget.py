@@ -209,6 +209,30 @@ def test_a_model_that_there_is_not_is_refused_before_anything_is_written(
     assert not (tmp_path / "bench").exists()
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_shares_that_are_damaged_are_said(content: str, data_dir: Path, tmp_path: Path) -> None:
+    plan = tiny_plan(data_dir, budget=60_000)
+    run(plan, tmp_path / "bench")
+    (tmp_path / "bench" / "shares.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"shares\.json is damaged: .*--store"):
+        run(plan, tmp_path / "bench")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ({"test_rows": 10}, "--test-rows 10 is too few: a verdict needs at least 20"),
+        ({"test_rows": 0}, "--test-rows must be at least 1"),
+        ({"dev_rows": 0}, "--dev-rows must be at least 1"),
+    ],
+    ids=["few test rows", "no test rows", "no dev rows"],
+)
+def test_sizes_that_give_no_verdict_are_refused(rows: dict[str, int], says: str, data_dir: Path) -> None:
+    settings = {**small_plan(data_dir).settings, **rows}
+    with pytest.raises(ConfigError, match=says):
+        small_plan(data_dir, settings=settings)
+
+
 def test_no_model_at_all_is_refused(data_dir: Path) -> None:
     with pytest.raises(ConfigError, match="--models names no model"):
         tiny_plan(data_dir, models=())

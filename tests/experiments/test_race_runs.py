@@ -225,6 +225,15 @@ def test_a_pattern_that_takes_for_ever_is_a_hole_and_an_unscored_line_is_noted(
     assert "Lines without a dev score, whose prompts could not be chosen: slow_pattern (1)." in text
 
 
+def test_a_pattern_that_takes_for_ever_ends_with_nobody_there_to_end_it() -> None:
+    script_of_patterns = Path(answers.__file__).with_name("read_answers.py")
+    lines = "".join(f"{json.dumps(one)}\n" for one in (r"^(?:.?){400}()\x00", "a b", "a" * 400))
+    done = subprocess.run(
+        [sys.executable, "-I", str(script_of_patterns), "0.5"], input=lines.encode(), capture_output=True, timeout=60
+    )
+    assert done.returncode == -signal.SIGALRM
+
+
 def test_equal_seeds_give_equal_searches(tmp_path: Path) -> None:
     task = race_task(concurrency=1)  # with more, the cap may find other calls in flight
     plan = race_plan([script("random_search")], peers=tmp_path, tasks=[task], task_tokens=1500)

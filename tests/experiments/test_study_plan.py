@@ -101,6 +101,14 @@ def test_a_folder_holds_one_study_to_which_seeds_may_be_added(tmp_path: Path) ->
             other.claim_folder(folder)
 
 
+def test_a_damaged_plan_is_said(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    plan.claim_folder(tmp_path / "study")
+    (tmp_path / "study" / "plan.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"plan\.json is damaged: .*--store"):
+        plan.claim_folder(tmp_path / "study")
+
+
 def test_what_changed_in_all_tasks_is_said_once(tmp_path: Path) -> None:
     files = [write_task(tmp_path, name) for name in ("one", "two", "three")]
     plan_of(tmp_path, *files).claim_folder(tmp_path / "study")

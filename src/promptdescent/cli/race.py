@@ -22,6 +22,7 @@ from promptdescent.experiments.race.forecast import RaceForecast, forecast_race
 from promptdescent.experiments.race.install import DEFAULT_PEERS, INSTALLABLE, install
 from promptdescent.experiments.race.plan import RACED, RacePlan, tasks_of
 from promptdescent.experiments.race.race import run_race
+from promptdescent.llm.choose import check_simulated
 from promptdescent.report.race.analysis import analyse_race
 from promptdescent.report.race.files import RECORD, TABLES
 from promptdescent.report.race.files import ROWS as LINES
@@ -151,8 +152,9 @@ def race(
     forecast = forecast_race(plan)
     if dry_run:
         plan.check_rows()
+        check_simulated(plan.model_names.values())
         _foretell(plan, forecast)
-        return
+        raise SystemExit(ExitCode.FAILED if forecast.missing else ExitCode.DONE)
     _agree(forecast, yes=yes)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -184,7 +186,7 @@ def _agree(forecast: RaceForecast, *, yes: bool) -> None:
     if "task" in forecast.remote and not agreed(scoring, yes=yes, what="race's scoring of test rows"):
         raise ConfigError(
             f"beside its searches, which have caps, this race would make up to {scoring.calls:,} calls outside this "
-            f"machine, about {scoring.tokens:,} tokens at most, to score test rows: agree with --yes, or give fewer "
+            f"machine, about {scoring.tokens:,} tokens, to score test rows: agree with --yes, or give fewer "
             "--test-rows; --dry-run says more"
         )
 
@@ -199,7 +201,7 @@ def _foretell(plan: RacePlan, forecast: RaceForecast) -> None:
     notes = [
         "At most, as if nothing had a result yet; retries come on top. Tokens of searches are their caps, and their "
         "calls an estimate, as if each were as short as can be. Tokens of test rows are an estimate, as if each prompt "
-        "and reply were as long as its limit; no cap covers them.",
+        "and reply were as long as its limit; what other systems put around them may be longer, and no cap covers it.",
         *(f"{label} cannot run: {why}." for label, why in forecast.missing.items()),
     ]
     outside = [role for role in RACED if role in forecast.remote]

@@ -23,6 +23,7 @@ from promptdescent.experiments.grids import GRIDS, grid_named
 from promptdescent.experiments.plan import StudyPlan, tasks_from
 from promptdescent.experiments.ray_executor import RayExecutor
 from promptdescent.experiments.study import run_study
+from promptdescent.llm.choose import check_simulated
 from promptdescent.records import Usage
 from promptdescent.report.study.analysis import analyse
 from promptdescent.report.study.files import FIGURE, RECORD, ROWS, TABLES
@@ -190,6 +191,7 @@ def _plan(grid: str, tasks: list[str], flags: Settings, seeds: range, equal: str
 def _foretell(plan: StudyPlan) -> None:
     """Print what a study would use. Opens no model. Raises the :class:`InputError` family for what does not fit."""
     plan.check_recipes()
+    check_simulated(name for task in plan.tasks for name in plan.model_names(task))
     parts = {task.name: replace(plan, tasks=(task,)).most() for task in plan.tasks}
     if len(parts) > 1:
         parts["in all"] = sum(parts.values(), Usage())
@@ -199,7 +201,8 @@ def _foretell(plan: StudyPlan) -> None:
     if plan.equal == "tokens":
         notes.append("The pilots are among the runs.")
     if plan.max_tokens is not None:
-        notes.append(f"--max-total-tokens {plan.max_tokens:,} caps each of them.")
+        most = count(plan.max_tokens * plan.runs, "token")
+        notes.append(f"--max-total-tokens {plan.max_tokens:,} caps each of them, so that they use {most} at most.")
     show_tables(
         f"Study {plan.grid.name}: {count(len(plan.grid.cells), 'cell')}, {count(len(plan.tasks), 'task')}, "
         f"{count(len(plan.seeds), 'seed')}.",

@@ -10,13 +10,12 @@ from typing import Any
 from promptdescent.config import ModelSpec, RunSpec
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.experiments.grids import Grid
-from promptdescent.llm.choose import SIMULATED, is_remote
-from promptdescent.llm.simulated import preset_named
+from promptdescent.llm.choose import SIMULATED, check_simulated, is_remote
 from promptdescent.records import Role
 from promptdescent.report.bench.record import SplitRule
 from promptdescent.report.study.record import Equal
 from promptdescent.tasks.benchmarks import BenchmarkTask, Suite
-from promptdescent.tasks.splits import SPLITS, SplitSizes
+from promptdescent.tasks.splits import LEAST_TEST_ROWS, SPLITS, SplitSizes
 
 ROLES_OF_A_BENCH: tuple[Role, ...] = ("task", "optimizer")
 """No suite has answers that a model grades."""
@@ -57,11 +56,13 @@ class BenchPlan:
         double = next((name for name in self.models if self.models.count(name) > 1), None)
         if double is not None:
             raise ConfigError(f"--models names {double} twice")
+        RunSpec().with_settings({name: self.settings[name] for name in SIZES if name in self.settings})
+        wanted = self.settings.get("test_rows")
+        if wanted is not None and wanted < LEAST_TEST_ROWS:
+            raise ConfigError(f"--test-rows {wanted} is too few: a verdict needs at least {LEAST_TEST_ROWS}")
         if not self.models:
             raise ConfigError("--models names no model; give one, such as gpt-4o-mini or local:smollm2")
-        for name in self._model_names:
-            if name.startswith(SIMULATED):
-                preset_named(name)
+        check_simulated(self._model_names)
 
     @property
     def runs(self) -> int:

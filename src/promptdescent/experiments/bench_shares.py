@@ -15,7 +15,7 @@ from typing import Any
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.bench_plan import BenchPlan
 from promptdescent.experiments.pilots import AS_REFERENCE
-from promptdescent.experiments.plan import CapFlag
+from promptdescent.experiments.plan import CapFlag, read_whole
 from promptdescent.report.files import write_whole
 from promptdescent.report.study.files import load
 
@@ -97,4 +97,9 @@ def _spoken_for(plan: BenchPlan, runs: int, cap: int, place: Path | None) -> int
 
 def _kept(folder: Path) -> dict[str, Any] | None:
     path = folder / SHARES
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not path.exists():
+        return None
+    found = read_whole(path)
+    if not {"budget", "runs", "tokens"} <= found.keys():
+        raise ConfigError(f"{path} is damaged: put it back, or name another folder with --store")
+    return found

@@ -160,9 +160,10 @@ class StudyPlan:
     @property
     def simulated(self) -> bool:
         """Whether every model is a simulated one, which only needs a processor."""
-        return all(name.startswith(SIMULATED) for task in self.tasks for name in self._model_names(task))
+        return all(name.startswith(SIMULATED) for task in self.tasks for name in self.model_names(task))
 
-    def _model_names(self, task: StudyTask) -> list[str]:
+    def model_names(self, task: StudyTask) -> list[str]:
+        """The models of the runs on a task."""
         roles: tuple[Role, ...] = ("task", "optimizer", "judge") if task.spec.judge_model else ("task", "optimizer")
         return [task.spec.model(role).settings.name for role in roles]
 
@@ -232,7 +233,7 @@ class StudyPlan:
             folder.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             return
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_whole(path)
         for key in ("tasks", "rows") if self.tasks_may_join else ():
             found[key], wanted[key] = wanted[key] | found[key], found[key] | wanted[key]
         other = _differences(found, wanted)
@@ -309,3 +310,14 @@ def run_key(spec: RunSpec) -> dict[str, Any]:
 def _mixture(recipe: Recipe) -> Mapping[str, Any]:
     """A recipe as a spec holds it."""
     return {"name": recipe.name, **recipe.as_data()}
+
+
+def read_whole(path: Path) -> dict[str, Any]:
+    """What an experiment keeps of itself in its folder. Raises :class:`ConfigError` for a file that is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # no JSON, or no UTF-8
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} is damaged: put it back, or name another folder with --store")
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from promptdescent.errors import ConfigError
@@ -11,7 +11,7 @@ from promptdescent.llm.endpoint import is_loopback
 from promptdescent.llm.local import LocalLLM
 from promptdescent.llm.openai_compatible import OpenAICompatible
 from promptdescent.llm.ray_actors import RayLocalLLM
-from promptdescent.llm.simulated import simulated
+from promptdescent.llm.simulated import preset_named, simulated
 from promptdescent.records import Example, Role
 
 LOCAL = "local:"
@@ -54,6 +54,13 @@ def open_model(
     endpoint = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=key_flag, timeout=timeout)
     endpoint.check_key()
     return endpoint
+
+
+def check_simulated(names: Iterable[str]) -> None:
+    """Raise :class:`ConfigError` for a simulated model that there is not."""
+    for name in names:
+        if name.startswith(SIMULATED):
+            preset_named(name)
 
 
 def is_remote(name: str, base_url: str | None) -> bool:

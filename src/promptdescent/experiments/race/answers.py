@@ -70,7 +70,14 @@ class AnswerReader:
     async def _answered(self, text: str) -> bytes:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", str(_SCRIPT), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LONGEST_LINE
+                sys.executable,
+                "-I",
+                str(_SCRIPT),
+                str(2 * SECONDS),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                limit=_LONGEST_LINE,
             )
             self._send(self._process, self._pattern)
         self._send(self._process, text)

@@ -291,7 +291,7 @@ def _without_result(analysis: BenchAnalysis) -> Table:
         for one in league.by_task
         for reason, seeds in one.reasons.items()
     )
-    notes = ("The same command tries them again.",)
+    notes = ("The same command tries them again, which helps where no cap is the reason.",)
     return Table(
         title="Runs without a result", header=("cell", "task", "model", "seeds", "reason"), rows=rows, notes=notes
     )

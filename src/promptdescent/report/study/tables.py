@@ -212,7 +212,7 @@ def _failures(study: StudyRecord) -> Table:
         title="Runs without a result",
         header=("cell", "task", "seed", "status", "reason"),
         rows=rows,
-        notes=("They are left out above. The same command tries them again.",),
+        notes=("They are left out above. The same command tries them again, which helps where no cap is the reason.",),
     )
 
 
