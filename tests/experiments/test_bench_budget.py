@@ -37,7 +37,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(plan: BenchPlan, folder: Path, heard: Heard | None = None) -> BenchRecord:
-    return run_bench(plan, folder, workers=2, observer=heard or Heard())
+    return run_bench(plan, folder, workers=1, observer=heard or Heard())
 
 
 def dear_grid(folder: Path) -> Grid:
