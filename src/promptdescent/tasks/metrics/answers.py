@@ -12,6 +12,7 @@ from promptdescent.tasks.metrics.booleans import BooleanReader, boolean_labels
 from promptdescent.tasks.reading import (
     ChoiceReader,
     Rule,
+    excerpt,
     label_key,
     option_letter,
     parse_number,
@@ -72,7 +73,7 @@ class Choice:
         return "boolean" if self.boolean else "choice"
 
     def score(self, reply: str, example: Example) -> Score:
-        answer = self._answer(reply, example.question)
+        answer = self._answer(excerpt(reply), example.question)
         right = answer is not None and label_key(answer) == label_key(example.target)
         return Score(float(right), answer, settled=answer is not None)
 
@@ -108,6 +109,7 @@ class Number:
         target = parse_number(example.target)
         if target is None:
             raise DataError(no_number(example.target))
+        reply = excerpt(reply)
         before = without_new_example(reply, example.question)
         answer = read_number(before, example.question)
         if answer is None and before != reply:

@@ -24,9 +24,29 @@ _TRUTH = {word: word in _TRUE for word in (*_TRUE, *_FALSE)}
 _WORDS = ("true", "yes", "valid", "false", "no", "invalid")
 """Those that count within a sentence; a digit there may count something."""
 
-_NOT = re.compile(r"(?:\bnot|n['\u2019]t)\s+(?:\w+ly\s+)?(true|valid|false|invalid)\b", re.IGNORECASE)
+_WORD = r"(?:\w+ly\s+)?(true|valid|false|invalid)\b"
+# "Not deductively valid", "cannot be valid", "neither valid nor sound", "fails to be valid".
+_NOT = re.compile(
+    r"(?:(?:\bnot|n['\u2019]t|\bcannot|\bnever|\bno\s+longer)\s+(?:be\s+)?(?:considered\s+)?"
+    r"|\bneither\s+(?:[^.,:;!?\n]{1,40}?\s+nor\s+)?|\bfail(?:s|ed)?\s+to\s+be\s+"
+    r"|\bimpossible\s+for\s+(?:it|this|that|(?:the|this|that)\s+(?:argument|statement|sentence|claim))\s+to\s+be\s+)"
+    + _WORD,
+    re.IGNORECASE,
+)
+_SUBJECT = r"(?:it|this|that|(?:the|this|that|an?)\s+(?:\w+\s+)?\w+)"
+# "While it is true that", "if the argument were valid", "for it to be valid", "would be valid if": not said to be so.
 _CONCEDED = re.compile(
-    r"\b(?:while|although|though|even if|if|whether)\s+it(?:\s+is|['\u2019]s)\s+(?:true|valid|false|invalid)\b",
+    rf"\b(?:while|although|though|even if|if|whether)\s+(?:it['\u2019]s|{_SUBJECT}\s+(?:is|were|was))"
+    rf"\s+{_WORD}(?:\s+or\s+{_WORD})?"
+    rf"|(?<!impossible )\bfor\s+{_SUBJECT}\s+to\s+be\s+{_WORD}"
+    rf"|(?:\A|(?<=[.!?]\s)|(?<=\n)|\bin\s+order\s+)to\s+be\s+{_WORD}(?=\s*,)"
+    rf"|(?:\bwould\s+(?:only\s+)?be|\ban?\s+(?:\w+\s+)?\w+\s+is)\s+{_WORD}(?=\s+(?:only\s+)?(?:if|when)\b)",
+    re.IGNORECASE,
+)
+# "So the argument is invalid." at the end.
+_CONCLUDES = re.compile(
+    rf"(?:\A|[.!?]\s|\n)[\s*_`]*(?:so|therefore|thus|hence|overall|in conclusion)\b"
+    rf"[^.!?\n]{{1,200}}?\b(?:is|are)\s+[*_`\"']*{_WORD}[\s*_`\"').!]*\Z",
     re.IGNORECASE,
 )
 # "No, I am not able to help with that" answers no question.
@@ -46,6 +66,8 @@ _LEADS = re.compile(
     rf"|{MARKS}(?P<digit>[01])[*_`.]*[ \t]*(?:$|\n)"
 )
 _ENDS = re.compile(rf"(?:\b(?:is|are)|[=:?!.])[:\s*_`\"'(]+({_ANY})[\s*_`\"').!]*\Z", re.IGNORECASE)
+_REACH = 100
+"""Characters at the end of a reply in which its last word is looked for."""
 _SAID = re.compile(rf"\b(?:{_ANY})\b", re.IGNORECASE)
 _LAST_WORD = re.compile(rf"\b({_ANY})[\s*_`\"').!]*\Z", re.IGNORECASE)
 
@@ -82,7 +104,8 @@ def _counterpart(label: str) -> str:
 class BooleanReader:
     """Finds whether a reply says yes or no, in the words of the labels or any other of :data:`_TRUTH`.
 
-    "Not valid" is invalid, "not true" is false; "while it is true that" says neither, and what goes through the choices
+    "Not valid", "cannot be valid" and "neither sound nor valid" are invalid; "while it is true that", "for it to be
+    valid" and "would be valid if" say neither; what goes through the choices
     is left out, as by :meth:`ChoiceReader.without_choices`, and so is a part of the question's own expression, as in
     "not True is". With the rule ``default``, the first of these that finds a
     word counts:
@@ -91,8 +114,9 @@ class BooleanReader:
     2. after an answer cue, the last one first: the word that it starts with ("No, since it is true"), else the last of
        the labels' own words in the first line that has one, or any word at the end of the first sentence;
     3. the word that the reply starts with, if a mark or "because" follows;
-    4. the label's own word if only one is named in the reply or in its first line; else any word, likewise;
-    5. the word that the reply ends with after "is", "=" or the end of a sentence, or that is its last line.
+    4. the word that the last sentence comes to behind "so", "therefore", "thus", "hence" or "overall";
+    5. the label's own word if only one is named in the reply or in its first line; else any word, likewise;
+    6. the word that the reply ends with after "is", "=" or the end of a sentence, or that is its last line.
 
     Digits count as a whole reply and as a line after a cue. Other rules read any of the words as
     :class:`ChoiceReader` does.
@@ -149,11 +173,13 @@ class BooleanReader:
             yield from announced
             if (match := _LEADS.match(text)) and match["word"]:
                 yield match["word"].lower()
+            if match := _CONCLUDES.search(text):
+                yield match[1].lower()
         for reader in self._by_rule:
             if word := reader.read(text):
                 yield word
         if self.rule == "default":
-            if match := _ENDS.search(text):
+            if match := _ENDS.search(text[-_REACH:]):
                 yield match[1].lower()
             if last := self._whole.read(text.rstrip().rpartition("\n")[2]):
                 yield last
@@ -172,11 +198,13 @@ class BooleanReader:
 def _without_expressions(reply: str, question: str) -> str:
     """``reply`` without what it repeats of the question's expressions: "not False" of "True and ( not False )"."""
     asked = [f" {_expression(match[0])} " for match in _EXPRESSION.finditer(question)]
-    for match in reversed(list(_EXPRESSION.finditer(reply))):
+
+    def without(match: re.Match[str]) -> str:
         said = _expression(match[0])
-        if re.search("not|and|or", said) and re.search("true|false", said) and any(f" {said} " in one for one in asked):
-            reply = reply[: match.start()] + " " + reply[match.end() :]
-    return reply
+        repeats = re.search("not|and|or", said) and re.search("true|false", said)
+        return " " if repeats and any(f" {said} " in one for one in asked) else match[0]
+
+    return _EXPRESSION.sub(without, reply)
 
 
 def _expression(text: str) -> str:

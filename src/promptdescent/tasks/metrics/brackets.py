@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +12,7 @@ from promptdescent.errors import DataError
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
 from promptdescent.tasks.metrics.base import Score
-from promptdescent.tasks.reading import CUE, OUTER, lines_of, what_follows_cues, without_new_example
+from promptdescent.tasks.reading import CUE, MOST_CUES, OUTER, excerpt, lines_of, what_follows_cues, without_new_example
 
 _OPENING = "([{<"
 _CLOSING = ")]}>"
@@ -25,7 +26,7 @@ _CUE = re.compile(
 )
 _CLOSING_RUN = re.compile(r"[)\]}>]+\Z")
 # "(two of them)", "[see above]", "<b>": brackets about words are no answer, but those of "( is closed by )" are.
-_TEXT = r"(?=\S)[^()\[\]{}<>\n]*\w[^()\[\]{}<>\n]*(?<=\S)"
+_TEXT = r"(?=\S)(?=[^()\[\]{}<>\n]*\w)[^()\[\]{}<>\n]*(?<=\S)"
 _ABOUT_WORDS = re.compile(rf"\({_TEXT}\)|\[{_TEXT}\]|</?{_TEXT}>|\(\*\)|\b[^\W_]+\)")
 _ENDS_ON = re.compile(rf"(?:\b(?:is|are|be)|:)[\s*_`'\"]*(?:{_BRACKET}[\s*_`'\",]*)+\.?\W*\Z")
 # "The last open bracket is < and before it >": says what stands in the sequence, not what closes it.
@@ -51,7 +52,7 @@ class Brackets:
         """Raises :class:`DataError` if the target is no run of closing brackets."""
         wanted = "".join(example.target.split())
         check_brackets(example.target)
-        found = read_brackets(reply, question=example.question)
+        found = read_brackets(excerpt(reply), question=example.question)
         return Score(float(found == wanted), None if found is None else " ".join(found))
 
 
@@ -92,7 +93,7 @@ def _read(reply: str, question: str) -> str | None:
     reply = _ABOUT_WORDS.sub(lambda match: " " if CUE.search(match[0]) else match[0], reply)
     announced = [*what_follows_cues(reply)]
     if not (announced and not announced[0].strip(OUTER)):  # else it breaks off where its answer would stand
-        announced += (reply[cue.end() :] for cue in reversed(list(_CUE.finditer(reply))))
+        announced += (reply[cue.end() :] for cue in reversed(deque(_CUE.finditer(reply), MOST_CUES)))
     for rest in announced:
         for run, found in _answers(rest, asked):
             if not (asked.startswith(run) and 2 * len(re.findall(r"[([{<]", run)) > len(run)):  # "{ ( )" of "{ ( ) ["

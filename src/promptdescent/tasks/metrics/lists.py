@@ -19,7 +19,7 @@ from promptdescent.tasks.metrics.words import (
     without_given,
     words_of,
 )
-from promptdescent.tasks.reading import after_cue, without_new_example
+from promptdescent.tasks.reading import after_cue, excerpt, without_new_example
 
 Comparison = Literal["share", "same", "ordered"]
 """How lists are compared: see :class:`ListMatch`."""
@@ -29,7 +29,7 @@ _ITEM_MARK = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,3}[.)])\s+")
 _OUTER = " \t\r\n*_`\"'\u2018\u2019\u201c\u201d,;."
 MOST_WORDS = 3
 """In an item of a list of single words; what has more is a part of a sentence."""
-_AND = re.compile(r"\s+(?:and|or|&)\s+|^(?:and|or|&)\s+", re.IGNORECASE)
+_AND = re.compile(r"(?<!\s)\s+(?:and|or|&)\s+|^(?:and|or|&)\s+", re.IGNORECASE)
 _OR = re.compile(r"(?:,|\s)\s*or\s+(?:(?:an?|the)\s+)?\S+\s*\Z", re.IGNORECASE)
 _LEADING_AND = re.compile(r"^(?:and|or|&)\s+", re.IGNORECASE)
 
@@ -71,6 +71,7 @@ class ListMatch:
         target = example.target
         wanted = read_items(target, words=self.words, joined="," not in target, may_be_prose=False) or []
         joined = any(_AND.search(item) for item in wanted)
+        reply = excerpt(reply) if self.words else reply  # a list of anything may be long
         before = without_new_example(reply, example.question) if self.words else reply  # other items may be questions
         found = self._read(before, example, joined=joined)
         if found is None and before != reply:

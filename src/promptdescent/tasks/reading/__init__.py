@@ -4,13 +4,16 @@ from promptdescent.tasks.reading.choices import RULES, ChoiceReader, Rule
 from promptdescent.tasks.reading.cues import (
     CUE,
     MARKS,
+    MOST_CUES,
     OUTER,
     after_cue,
+    blanked,
     contradicts,
     lines_of,
     what_follows_cues,
     without_new_example,
 )
+from promptdescent.tasks.reading.excerpts import excerpt
 from promptdescent.tasks.reading.final_number import read_number
 from promptdescent.tasks.reading.label_forms import label_key, option_letter
 from promptdescent.tasks.reading.numbers import parse_number
@@ -20,13 +23,16 @@ from promptdescent.tasks.reading.statements import affirms
 __all__ = [
     "CUE",
     "MARKS",
+    "MOST_CUES",
     "OUTER",
     "RULES",
     "ChoiceReader",
     "Rule",
     "affirms",
     "after_cue",
+    "blanked",
     "contradicts",
+    "excerpt",
     "label_key",
     "option_letter",
     "lines_of",

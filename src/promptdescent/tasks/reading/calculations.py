@@ -9,7 +9,7 @@ STEP_NUMBER = re.compile(r"^[ \t]*(?:\(?(\d{1,2})[.)]|step\s+(\d{1,2})\s*[:.)])(
 
 _CURRENCY = r"\\?[$€£¥₹]"
 _OPERAND = (
-    rf"\(*(?:{_CURRENCY}\s?)?"
+    rf"\({{0,9}}(?:{_CURRENCY}\s?)?"
     r"(?:\d[\d,]*(?:\.\d+)?|\.\d+|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b)[)%]*"
 )
 _SIGN = r"(?:[+*/\u00d7\u00f7\u00b7]|\\times|\\div|\\cdot|x\b|\b(?:times|plus|minus|(?:multiplied|divided)[ \t]+by)\b)"
@@ -26,7 +26,9 @@ _LEADS_TO = re.compile(
     re.IGNORECASE,
 )
 # "multiply the 80 km by 3": both numbers go into the calculation.
-_BY = re.compile(rf"\b(?:multipl|divid|division)\w*(?:[^.!?;\n=]|\.(?=\d))*?\bby[ \t]+{_OPERAND}", re.IGNORECASE)
+_BY = re.compile(
+    rf"\b(?:multipl|divid|division)\w*(?:[^.!?;\n=]|\.(?=\d)){{0,200}}?\bby[ \t]+{_OPERAND}", re.IGNORECASE
+)
 
 # "20% of 35", "the difference between 9 and 14", "both 3 and 4".
 _OF = re.compile(

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from promptdescent.tasks.reading.cues import CUE, DASHES, MARKS, OUTER, QUOTES, contradicts, lines_of, what_follows_cues
+from promptdescent.tasks.reading.cues import (
+    CUE,
+    DASHES,
+    MARKS,
+    OUTER,
+    QUOTES,
+    blanked,
+    contradicts,
+    lines_of,
+    what_follows_cues,
+)
 from promptdescent.tasks.reading.label_forms import (
     ADVERB,
     label_forms,
@@ -67,6 +77,13 @@ _IS_CHOSEN = re.compile(
     re.IGNORECASE,
 )
 
+# "So it is (C)", "..., the overall tone is negative".
+_CONCLUDES = re.compile(
+    r"(?:\A|[.!?;,\n])[\s*_`]*(?:(?:but|and)\s+)?(?:so(?!\s+(?:far|much|many|that)\b)|therefore|thus|hence"
+    r"|(?:the\s+)?overall|in\s+conclusion)\b",
+    re.IGNORECASE,
+)
+
 # "Not spam.", "It is not spam": nothing else is said of the whole, and of what is announced nothing but a reason.
 _NOT_IT = re.compile(rf"{MARKS}(?:(?:it|this|that)\s+is\s+)?not\s+(?:(?:an?|the)\s+)?[*_`{QUOTES}]*", re.IGNORECASE)
 _REASON = re.compile(rf"[*_`{QUOTES})]*(?:\s*\Z|[.!;\n]|,?\s+(?:because|since|as|for)\b)")
@@ -94,11 +111,12 @@ class ChoiceReader:
     1. after an answer cue ("answer is", "answer:", "I choose", "####"; the last one that a label follows), the last
        label named in the first line that names one, up to a reason or a reservation ("because", "although", "but it
        may"): what comes below is explanation;
-    2. else the last label that is called the right or best one, as in "(B) is the correct answer";
-    3. else the only label named;
-    4. else the one in the first line, if only one is named there, or in its first sentence, or in that up to a reason
+    2. else the only label that the last sentence names behind "so", "therefore", "thus", "hence" or "overall";
+    3. else the last label that is called the right or best one, as in "(B) is the correct answer";
+    4. else the only label named;
+    5. else the one in the first line, if only one is named there, or in its first sentence, or in that up to a reason
        or a reservation;
-    5. else none.
+    6. else none.
 
     Of two labels that are no letters, an announced answer "not spam" is the other one, and so is a whole reply "not
     spam". Else a label that the reply calls wrong, or has a "not" in front of, does not count there, and one that it
@@ -142,19 +160,15 @@ class ChoiceReader:
         headed by one label each: option letters in order, or words with a colon or in marked lines.
         """
         text = "\n".join(self._without_lists(reply.split("\n")))
-        for start, end in reversed(list(self._named_together(text))):
-            text = text[:start] + " " * (end - start) + text[end:]
-        return text
+        return blanked(text, self._named_together(text))
 
     def _default(self, reply: str) -> str | None:
         mentions = [(match, self._has_behind(match, _DENIES)) for match in self._anywhere.finditer(reply)]
         if len(self._known) == 2 and (other := self._other(reply)):
             return other
         in_the_end = {match.lastindex: denied for match, denied in mentions}
-        for match, denied in mentions:
-            if denied or _DENIED.search(_before(match)):
-                reply = reply[: match.start()] + " " * len(match[0]) + reply[match.end() :]
-        found = self._affirmed(reply)
+        wrong = (match.span() for match, denied in mentions if denied or _DENIED.search(_before(match)))
+        found = self._affirmed(blanked(reply, wrong))
         taken_back = {self._known[index - 1] for index, denied in in_the_end.items() if index and denied}
         return None if found in taken_back else found
 
@@ -174,7 +188,7 @@ class ChoiceReader:
     def _affirmed(self, reply: str) -> str | None:
         if announced := self._cued(reply):
             return self._only(announced)
-        if found := self._chosen(reply) or self._only(self._named(self._anywhere, reply)):
+        if found := self._concluded(reply) or self._chosen(reply) or self._only(self._named(self._anywhere, reply)):
             return found
         if len(self._of_the_whole(reply)) > 1:
             return None
@@ -218,12 +232,13 @@ class ChoiceReader:
 
     def _heading(self, line: str) -> str | None:
         """The label that ``line`` starts with as a line of a list would, or None."""
-        bare = _ITEM_MARK.sub("", line, count=1).lstrip(" \t*_`")
+        mark = _ITEM_MARK.match(line)
+        bare = line[mark.end() if mark else 0 :].lstrip(" \t*_`")
         match = self._anywhere.match(bare)
         if match is None or match.lastindex is None:
             return None
         label = self._known[match.lastindex - 1]
-        listed = option_letter(label) or _ITEM_MARK.match(line) or _HEADING_END.match(bare, match.end())
+        listed = option_letter(label) or mark or _HEADING_END.match(bare, match.end())
         return label if listed else None
 
     def _whole(self, reply: str) -> str | None:
@@ -262,6 +277,14 @@ class ChoiceReader:
         """The labels that the reply says the whole text, or its tone, to be."""
         named = [match for match in self._anywhere.finditer(reply) if _OF_THE_WHOLE.search(_before(match))]
         return {self._known[match.lastindex - 1] for match in named if match.lastindex}
+
+    def _concluded(self, reply: str) -> str | None:
+        """The only label that the last sentence names behind its last "so" or "overall", up to a reason if need be."""
+        last = [one for one in _SENTENCE_END.split((lines_of(reply) or [""])[-1]) if one.strip(OUTER)][-1:]
+        starts = [match.start() for match in _CONCLUDES.finditer("".join(last))]
+        said = last[0][starts[-1] :] if starts else ""
+        parts = (_ASIDE.split(said, maxsplit=1)[0], said)
+        return next(filter(None, (self._only(self._named(self._anywhere, part)) for part in parts)), None)
 
     def _chosen(self, reply: str) -> str | None:
         """The last label that the reply calls the right or best one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 QUOTES = "\"'\u2018\u2019\u201c\u201d"
 DASHES = "\u2013\u2014"
@@ -32,6 +32,9 @@ MOST_CUES = 50
 
 MARKS = rf"[\s*_`>{QUOTES}:={DASHES}-]*"
 """Pattern of the marks of Markdown and the quotes that may stand before an answer."""
+
+MARKS_IN_LINE = rf"[ \t\r*_`>{QUOTES}:={DASHES}-]*"
+"""The same within a line: behind a "^", :data:`MARKS` would go through all blank lines from each of them on."""
 
 OUTER = f" \t\r\n*_`>{QUOTES}()[]{{}}.,:;!"
 """Marks that may stand about an answer and are no part of it."""
@@ -62,6 +65,16 @@ def contradicts(earlier: str, later: str) -> bool:
     """
     between = earlier.removesuffix(later).split()[1:]  # without the first answer, which may be "no"
     return len(between) <= _AT_ONCE and not _GOES_ON.search(" ".join(between))
+
+
+def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """``text`` with spaces in place of each of ``spans``, start and end, which come in order and do not overlap."""
+    parts: list[str] = []
+    at = 0
+    for start, end in spans:
+        parts += (text[at:start], " " * (end - start))
+        at = end
+    return "".join((*parts, text[at:]))
 
 
 def lines_of(text: str) -> list[str]:

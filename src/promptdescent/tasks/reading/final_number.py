@@ -38,6 +38,11 @@ _COMES_TO = re.compile(r"[=\u2248]|\bwhich\s+(?:is|gives|leaves|makes)\b|\bto\s+
 _HEADING = re.compile(r"\W*(?:A|Answer)\s*:", re.IGNORECASE)
 _PROSE = re.compile(r"\W*(?:[^\W\d_]+\W+[^\W\d_]|[^\W\d_][^\n\d]*:)")
 _TAKES_BACK = re.compile(r"\b(?:wait|actually|sorry|correction|mistake)\b", re.IGNORECASE)
+_CHECKS = re.compile(
+    r"\W*(?:(?:(?:double-)?check(?:ing)?|verification|verify(?:ing)?)\W*:|to\s+(?:double-)?(?:check|verify)\b)",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(r"(?<=[\d%])\s+\([^()\n]*\)[\s.*_]*\Z")
 _FULL_STOP = re.compile(r"[.!?][\"'\u201d)*_$\]]*\s")
 _FINISHED = re.compile(r"[.!?][\s*_`\"'\u201d)\]}$]*\Z")
 
@@ -51,8 +56,11 @@ def read_number(reply: str, question: str = "") -> Decimal | None:
     before any letter, for else it is a heading.
 
     Without a cue, a first line that is nothing but a number, or "A:" and a number, is the answer, and prose below it
-    explanation. Else what is found counts and not what is given. So these do not: the numbers of steps and items that
-    are counted from 1 on; those that a calculation takes; those of a sentence that asks, or that only says again what a
+    explanation, and so is what stands behind it in brackets. Sentences that check what is said before them, "Check: 8 +
+    16 = 24", are left out.
+
+    Else what is found counts and not what is given. So these do not: the numbers of steps and items that are counted
+    from 1 on; those that a calculation takes; those of a sentence that asks, or that only says again what a
     sentence of ``question`` says; and the question's own numbers, unless a sentence concludes on them, or is the last
     one and names no other, or is all there is. A reply that says that the answer cannot be known has none, nor has one
     that breaks off while it plans its next step. One that breaks off elsewhere within a sentence has that of the last
@@ -82,8 +90,11 @@ def _first_line(reply: str) -> Decimal | None:
     """The number that is all of the first line but for "A:", if what follows explains it and takes nothing back."""
     line, _, rest = reply.strip().partition("\n")
     heading = _HEADING.match(line)
-    value = parse_number(line[heading.end() if heading else 0 :].strip(" \t*_`$\\"))
-    explained = heading or (_PROSE.match(rest) and line.strip("*_` ") != "1.")  # "1." is a step
+    bare, remarks = _REMARK.subn("", line)
+    value = parse_number(bare[heading.end() if heading else 0 :].strip(" \t*_`$\\"))
+    explained = (
+        heading or (remarks and not rest.strip()) or (_PROSE.match(rest) and line.strip("*_` ") != "1.")
+    )  # "1." is a step
     return value if explained and not _TAKES_BACK.search(rest) else None
 
 
@@ -95,7 +106,7 @@ def _reasons(rest: str, first: re.Match[str], question: str) -> bool:
 
 def _last_number(reply: str, question: str) -> Decimal | None:
     """The last number of ``reply`` that may be an answer."""
-    sentences = _sentences(_without_line_numbers(reply))
+    sentences = _without_checks(_sentences(_without_line_numbers(reply)))
     if not sentences or is_plan(sentences[-1]) or _UNKNOWN.search(sentences[-1]):
         return None
     if breaks_off("\n".join(sentences)):
@@ -108,14 +119,20 @@ def _last_number(reply: str, question: str) -> Decimal | None:
     return next(_found(kept, set(_values(question)), alone=len(sentences) == 1), None)
 
 
+def _without_checks(sentences: list[str]) -> list[str]:
+    """``sentences`` without those that check what is said before: "Check: 8 + 16 = 24"."""
+    first = next((place for place, one in enumerate(sentences) if numbers_in(one)), 0)
+    return [one for place, one in enumerate(sentences) if place <= first or not _CHECKS.match(one)]
+
+
 def _found(sentences: list[str], given: set[Decimal], *, alone: bool) -> Iterator[Decimal]:
     """The number that each sentence comes to, the last sentence first; ``given`` are the numbers of the question."""
     # A last sentence without an end, behind others that have theirs, is cut off.
     cut_off = bool(sentences) and not _FINISHED.search(sentences[-1]) and bool(_FULL_STOP.search("\n".join(sentences)))
     last = not cut_off
     for place, sentence in reversed(list(enumerate(sentences))):
-        taken = operands(sentence)
-        numbers = [one for one in numbers_in(sentence) if not any(start <= one.end() - 1 < end for start, end in taken)]
+        taken = {place for start, end in operands(sentence) for place in range(start, end)}
+        numbers = [one for one in numbers_in(sentence) if one.end() - 1 not in taken]
         values = [value_of(number) for number in numbers]
         cut = cut_off and place == len(sentences) - 1
         if not values:
@@ -180,6 +197,8 @@ def _without_line_numbers(text: str) -> str:
         if number == last + 1 or (number == 1 and last):
             counted.append(match)
             last = number
-    for match in reversed(counted if len(counted) > 1 else []):
-        text = text[: match.start()] + text[match.end() :]
-    return text
+    if len(counted) < 2:
+        return text
+    ends = [0, *(match.end() for match in counted)]
+    starts = [*(match.start() for match in counted), len(text)]
+    return "".join(text[end:start] for end, start in zip(ends, starts, strict=True))

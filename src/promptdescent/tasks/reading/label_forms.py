@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from promptdescent.tasks.reading.cues import DASHES, MARKS, QUOTES
+from promptdescent.tasks.reading.cues import DASHES, MARKS, MARKS_IN_LINE, QUOTES
 
 _MINUSES = "\u2212\u2013-"  # the hyphen last, so that it is no range in a character class
 _END_MARKS = rf"[*_`{QUOTES}.!)\]]*[ \t]*"
@@ -18,6 +18,12 @@ _NOT_BEFORE_WORD = (
 # What may follow a bare "A" or "I" for it to be an option and no word of a sentence.
 _AFTER_OPTION = (
     rf"(?=[*_`{QUOTES}]*(?:\s*$|[).,;:!?\]]|\s+(?:[({DASHES}-]|(?:because|since|as|is|and|or|not|for|due)\b)))"
+)
+
+# "It is C.", "I'd go with C.", "Therefore: C"; but not "I don't think it is C." and "if it is C".
+_SAID_TO_BE = (
+    r"(?i:(?<!think\s)(?<!if\s)(?<!that\s)(?<!whether\s)\b(?:it|this|that)(?:\s+is|['\u2019]s)"
+    r"|\bI(?:\s+would|['\u2019]d)\s+(?:go\s+with|say|pick)|\b(?:therefore|thus|hence|so)\b)"
 )
 
 ADVERB = r"(?:indeed|thus|therefore|clearly|certainly|definitely|surely|obviously|really|actually)"
@@ -46,8 +52,11 @@ def label_forms(label: str) -> list[str]:
     return [
         rf"(?<![^\W_])\(\s*{either}\s*\)",
         rf"[\[{{]\s*{letter}\s*[\]}}]",  # as in LaTeX's \boxed{A}
-        rf"^{MARKS}(?:{either}\)|{letter}[.:])(?=\s|$|[*_])",
-        rf"^{MARKS}{letter}{_END_MARKS}$",
+        rf"^{MARKS_IN_LINE}(?:{either}\)|{letter}[.:])(?=\s|$|[*_])",
+        rf"^{MARKS_IN_LINE}{letter}{_END_MARKS}$",
+        rf"^{MARKS_IN_LINE}{letter}(?=,\s*(?:since|because|as|for)\b|[ \t]+[{DASHES}-][ \t]+[^\W\d_])",
+        rf"(?i:<(?:answer|option|choice|label)>)\s*{letter}\s*</",
+        rf"{_SAID_TO_BE}[:,]?\s+{letter}(?=[*_`{QUOTES}]*(?:[.,;:!]|\s*$))",
         rf"(?i:\b(?:option|choice))\s+{letter}{_NOT_BEFORE_WORD}",
         rf"\*\*{letter}[).:]?\*\*",
         rf"(?<![^\W_]){letter}(?=\s+is\s+(?:{ADVERB}\s+)?(?:the\s+)?(?:correct|right|best)\b)",

@@ -27,6 +27,10 @@ _WHOLE_NUMBER = re.compile(rf"\s*{_DIGITS}\s*(?:%|{CURRENCY})?\s*\.?\s*", re.VER
 _POINTS_BACK = re.compile(r"\b(?:these|those)\s+\Z", re.IGNORECASE)
 
 
+_REACH = 20
+"""Characters in front of a word that may say something of it."""
+
+
 def parse_number(text: str) -> Decimal | None:
     """The number that ``text`` is, or None; it may have a sign, commas between thousands, a currency or percent sign.
 
@@ -41,7 +45,8 @@ def numbers_in(text: str) -> list[re.Match[str]]:
     matches = [
         match
         for match in _NUMBER.finditer(text)
-        if match["digits"] or (match["word"] and not _POINTS_BACK.search(text, 0, match.start()))
+        if match["digits"]
+        or (match["word"] and not _POINTS_BACK.search(text, max(0, match.start() - _REACH), match.start()))
     ]
     without_one = [match for match in matches if (match["word"] or "").lower() != "one"]  # it is a pronoun, too
     return without_one or matches
