@@ -213,7 +213,7 @@ def _foretell(plan: BenchPlan, forecast: BenchForecast) -> None:
         f"{count(len(plan.seeds), 'seed')}.",
         [Table(title="Forecast", header=header, rows=rows, notes=tuple(notes))],
     )
-    output.message("This was a dry run: nothing was sent and nothing was recorded.")
+    output.dry_run_over()
     raise SystemExit(ExitCode.FAILED if forecast.holes else ExitCode.DONE)
 
 

@@ -41,6 +41,11 @@ def message(text: str) -> None:
     _write(sys.stderr, printable(text))
 
 
+def dry_run_over() -> None:
+    """Say at the end of a dry run that it was one."""
+    message("This was a dry run: nothing was sent and nothing was recorded.")
+
+
 def error(text: str) -> None:
     """Say what went wrong."""
     message(f"error: {text}")

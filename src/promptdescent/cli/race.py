@@ -215,7 +215,7 @@ def _foretell(plan: RacePlan, forecast: RaceForecast) -> None:
             Table(title="Rows", header=("task", *SPLITS), rows=sizes),
         ],
     )
-    output.message("This was a dry run: nothing was sent and nothing was recorded.")
+    output.dry_run_over()
 
 
 def race_plan_headline(plan: RacePlan, forecast: RaceForecast) -> str:

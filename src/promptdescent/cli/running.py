@@ -101,7 +101,7 @@ def foretell(spec: RunSpec, given: Given = NO_EXTRAS) -> None:
     for note in would.notes:
         output.message(note)
     output.result(printable(forecast_text(would.plan.as_data())))
-    output.message("This was a dry run: nothing was sent and nothing was recorded.")
+    output.dry_run_over()
 
 
 async def _stoppable(work: Coroutine[Any, Any, Ended]) -> Ended:

@@ -208,7 +208,7 @@ def _foretell(plan: StudyPlan) -> None:
         f"{count(len(plan.seeds), 'seed')}.",
         [Table(title="Forecast", header=("task", "runs", "calls", "tokens"), rows=rows, notes=tuple(notes))],
     )
-    output.message("This was a dry run: nothing was sent and nothing was recorded.")
+    output.dry_run_over()
 
 
 def _folder(store: str) -> Path:

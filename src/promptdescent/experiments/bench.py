@@ -101,8 +101,7 @@ def run_bench(
         plans: dict[str, StudyPlan] = {}
         for model in asked:
             if nothing := shares.left_nothing(model):
-                observer.on_message(f"{model} is left out: {nothing}")
-                holes.extend(_hole(task.name, ConfigError(nothing), None, model=model) for task in tasks[model])
+                holes.extend(_left_out(model, _names(tasks[model]), ConfigError(nothing), observer))
             else:
                 plans[model] = _study(plan, tasks[model], cap=shares.cap(model), flag=shares.flag)
         if not plans:
@@ -120,8 +119,7 @@ def run_bench(
             except PromptDescentError as error:
                 if len(plans) == 1:
                     raise
-                observer.on_message(f"{model} is left out: {_one_line(error)}")
-                holes.extend(_hole(task.name, error, None, model=model) for task in study.tasks)
+                holes.extend(_left_out(model, _names(study.tasks), error, observer))
         if not studies:
             raise _nothing_left(plan, holes)
         record = BenchRecord(
@@ -219,8 +217,7 @@ def _tasks_with(
 ) -> tuple[tuple[StudyTask, ...], list[BenchHole]]:
     """The tasks that pass every check with a model, unless it is ``refused`` as a whole."""
     if refused is not None:
-        observer.on_message(f"{model} is left out: {_one_line(refused)}")
-        return (), [_hole(one.task.name, refused, None, model=model) for one in prepared]
+        return (), _left_out(model, [one.task.name for one in prepared], refused, observer)
     tasks, holes = [], []
     for one in prepared:
         try:
@@ -253,6 +250,16 @@ def _hole(task: str, error: Exception, observer: StudyObserver | None, *, model:
     if observer is not None:
         observer.on_message(f"{task} {f'with {model} ' if model else ''}is left out: {reason}")
     return BenchHole(task=task, reason=reason, model=model)
+
+
+def _left_out(model: str, tasks: Sequence[str], error: Exception, observer: StudyObserver) -> list[BenchHole]:
+    """The holes of a model without which the bench goes on; said once."""
+    observer.on_message(f"{model} is left out: {_one_line(error)}")
+    return [_hole(task, error, None, model=model) for task in tasks]
+
+
+def _names(tasks: Sequence[StudyTask]) -> list[str]:
+    return [task.name for task in tasks]
 
 
 def _one_line(error: Exception) -> str:

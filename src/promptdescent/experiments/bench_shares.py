@@ -97,9 +97,4 @@ def _spoken_for(plan: BenchPlan, runs: int, cap: int, place: Path | None) -> int
 
 def _kept(folder: Path) -> dict[str, Any] | None:
     path = folder / SHARES
-    if not path.exists():
-        return None
-    found = read_whole(path)
-    if not {"budget", "runs", "tokens"} <= found.keys():
-        raise ConfigError(f"{path} is damaged: put it back, or name another folder with --store")
-    return found
+    return read_whole(path, keys=("budget", "runs", "tokens")) if path.exists() else None

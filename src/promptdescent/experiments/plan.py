@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -312,12 +312,14 @@ def _mixture(recipe: Recipe) -> Mapping[str, Any]:
     return {"name": recipe.name, **recipe.as_data()}
 
 
-def read_whole(path: Path) -> dict[str, Any]:
-    """What an experiment keeps of itself in its folder. Raises :class:`ConfigError` for a file that is damaged."""
+def read_whole(path: Path, *, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """What an experiment keeps of itself in its folder, with these ``keys`` at least. Raises :class:`ConfigError` for a
+    file that is damaged.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:  # no JSON, or no UTF-8
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not found.keys() >= set(keys):
         raise ConfigError(f"{path} is damaged: put it back, or name another folder with --store")
     return found

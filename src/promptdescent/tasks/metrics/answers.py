@@ -12,6 +12,7 @@ from promptdescent.tasks.metrics.booleans import BooleanReader, boolean_labels
 from promptdescent.tasks.reading import (
     ChoiceReader,
     Rule,
+    before_new_example,
     excerpt,
     label_key,
     option_letter,
@@ -19,7 +20,6 @@ from promptdescent.tasks.reading import (
     read_number,
     read_option_text,
     without_heading,
-    without_new_example,
 )
 
 RIGHT_OR_WRONG = "An answer is right if it is the given output. The score says how many are right."
@@ -81,8 +81,7 @@ class Choice:
         """The label that the reply names, if it can before it makes up a new example."""
         if self.read != "default":
             return self._named(reply, question)
-        before = without_new_example(reply, question)
-        return self._named(before, question) or (self._named(reply, question) if before != reply else None)
+        return before_new_example(reply, question, lambda text: self._named(text, question))
 
     def _named(self, reply: str, question: str) -> str | None:
         if isinstance(self._reader, BooleanReader):
@@ -109,11 +108,8 @@ class Number:
         target = parse_number(example.target)
         if target is None:
             raise DataError(no_number(example.target))
-        reply = excerpt(reply)
-        before = without_new_example(reply, example.question)
-        answer = read_number(before, example.question)
-        if answer is None and before != reply:
-            answer = read_number(reply, example.question)
+        question = example.question
+        answer = before_new_example(excerpt(reply), question, lambda text: read_number(text, question))
         return Score(float(answer == target), None if answer is None else str(answer))
 
 

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 
 from promptdescent.errors import DataError
 from promptdescent.tasks.reading import (
-    CUE,
     MARKS,
     ChoiceReader,
     Rule,
     affirms,
-    contradicts,
+    announced,
     label_key,
-    what_follows_cues,
 )
 
 _TRUE = ("true", "yes", "valid", "1")
@@ -145,32 +143,21 @@ class BooleanReader:
             text = _UNABLE.sub(" ", _without_expressions(text, question))
             text = self._by_rule[-1].without_choices(text)
         text = _NOT.sub(lambda match: f" {_OPPOSITE[match[1].lower()]}", text)
-        announced = self._announced(text)
-        word = next(self._words(text, announced), None) if len(set(announced)) < 2 else None
+        said = announced(text, lambda rest: next(self._after_cue(rest), None)) if self.rule == "default" else []
+        word = next(self._words(text, said), None) if len({_TRUTH[one] for one in said}) < 2 else None
         truth = None if word is None else _TRUTH[word]
         if truth is None and self.rule == "default" and not _SAID.search(reply):
             truth = affirms(reply, question)
         return None if truth is None else self.labels[0 if truth else 1]
 
-    def _announced(self, text: str) -> list[str]:
-        """The last announced word, and the one announced before it where that contradicts it."""
-        found: list[str] = []
-        later = ""
-        for rest in what_follows_cues(text) if self.rule == "default" else ():
-            if word := next(self._after_cue(CUE.split(rest, maxsplit=1)[0]), None):
-                if found:
-                    return [*found, word] if _TRUTH[word] != _TRUTH[found[0]] and contradicts(rest, later) else found
-                found, later = [word], rest
-        return found
-
-    def _words(self, text: str, announced: list[str]) -> Iterator[str]:
-        """What each rule finds, the first one first."""
+    def _words(self, text: str, said: list[str]) -> Iterator[str]:
+        """What each rule finds, the first one first; ``said`` is what answer cues announce."""
         if whole := self._whole.read(text):
             yield whole
         if self.rule == "line":
             return
         if self.rule == "default":
-            yield from announced
+            yield from said
             if (match := _LEADS.match(text)) and match["word"]:
                 yield match["word"].lower()
             if match := _CONCLUDES.search(text):

@@ -12,7 +12,7 @@ from promptdescent.errors import DataError
 from promptdescent.records import Example
 from promptdescent.tasks.metrics.answers import RIGHT_OR_WRONG
 from promptdescent.tasks.metrics.base import Score
-from promptdescent.tasks.reading import CUE, MOST_CUES, OUTER, excerpt, lines_of, what_follows_cues, without_new_example
+from promptdescent.tasks.reading import CUE, MOST_CUES, OUTER, before_new_example, excerpt, lines_of, what_follows_cues
 
 _OPENING = "([{<"
 _CLOSING = ")]}>"
@@ -83,9 +83,7 @@ def read_brackets(reply: str, *, question: str = "") -> str | None:
     behind its answer cue has no other answer, and one of nothing but different runs has none. Lines of one closing
     bracket each are one run.
     """
-    before = without_new_example(reply, question)
-    found = _read(before, question)
-    return _read(reply, question) if found is None and before != reply else found
+    return before_new_example(reply, question, lambda text: _read(text, question))
 
 
 def _read(reply: str, question: str) -> str | None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 from promptdescent.records import Example
@@ -19,7 +20,7 @@ from promptdescent.tasks.metrics.words import (
     without_given,
     words_of,
 )
-from promptdescent.tasks.reading import after_cue, excerpt, without_new_example
+from promptdescent.tasks.reading import after_cue, before_new_example, excerpt
 
 Comparison = Literal["share", "same", "ordered"]
 """How lists are compared: see :class:`ListMatch`."""
@@ -71,11 +72,9 @@ class ListMatch:
         target = example.target
         wanted = read_items(target, words=self.words, joined="," not in target, may_be_prose=False) or []
         joined = any(_AND.search(item) for item in wanted)
-        reply = excerpt(reply) if self.words else reply  # a list of anything may be long
-        before = without_new_example(reply, example.question) if self.words else reply  # other items may be questions
-        found = self._read(before, example, joined=joined)
-        if found is None and before != reply:
-            found = self._read(reply, example, joined=joined)
+        read = partial(self._read, example=example, joined=joined)
+        # A list of anything may be long, and its items may be questions.
+        found = before_new_example(excerpt(reply), example.question, read) if self.words else read(reply)
         if found is None:
             return Score(0.0, None)
         return Score(self._value(_keys(found), _keys(wanted)), "; ".join(found) or "[]")

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from promptdescent.tasks.reading.cues import (
-    CUE,
     DASHES,
     MARKS,
     OUTER,
     QUOTES,
+    announced,
     blanked,
-    contradicts,
     lines_of,
     what_follows_cues,
 )
@@ -174,20 +173,20 @@ class ChoiceReader:
 
     def _other(self, reply: str) -> str | None:
         """Of two labels the one that is left where the last announced answer or the whole reply is "not" the other."""
-        announced = next((rest for rest in what_follows_cues(reply) if self.names_any(rest)), None)
-        said = reply if announced is None else announced
+        behind = next((rest for rest in what_follows_cues(reply) if self.names_any(rest)), None)
+        said = reply if behind is None else behind
         start = _NOT_IT.match(said)
         label = self._anywhere.match(said, start.end()) if start else None
         end = _REASON.match(said, label.end()) if label else None
         if label is None or label.lastindex is None or end is None or option_letter(label[0]):
             return None
-        if announced is None and said[end.end() :].strip(OUTER):
+        if behind is None and said[end.end() :].strip(OUTER):
             return None
         return self._known[2 - label.lastindex]
 
     def _affirmed(self, reply: str) -> str | None:
-        if announced := self._cued(reply):
-            return self._only(announced)
+        if said := announced(reply, self._announced):
+            return self._only(said)
         if found := self._concluded(reply) or self._chosen(reply) or self._only(self._named(self._anywhere, reply)):
             return found
         if len(self._of_the_whole(reply)) > 1:
@@ -249,20 +248,9 @@ class ChoiceReader:
                 return label
         return self._only([label for label in self._known if bare and _bare(label) == bare])
 
-    def _cued(self, reply: str) -> list[str]:
-        """The last announced label, and the one announced before it where that contradicts it."""
-        found: list[str] = []
-        later = ""
-        for rest in what_follows_cues(reply):
-            if label := self._announced(rest):
-                if found:
-                    return [*found, label] if contradicts(rest, later) else found
-                found, later = [label], rest
-        return found
-
     def _announced(self, rest: str) -> str | None:
-        """The label that what follows a cue names, up to the next cue."""
-        for line in lines_of(CUE.split(rest, maxsplit=1)[0]):
+        """The label that what follows a cue names."""
+        for line in lines_of(rest):
             for said in (_ASIDE.split(line, maxsplit=1)[0], line):
                 if named := self._named(self._after_cue, said):
                     return named[-1]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 QUOTES = "\"'\u2018\u2019\u201c\u201d"
 DASHES = "\u2013\u2014"
@@ -29,6 +32,9 @@ _GOES_ON = re.compile(
 
 MOST_CUES = 50
 """Cues that are looked at, from the end on: a reply with more of them goes round in circles."""
+
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+"""Between two sentences, or lines."""
 
 MARKS = rf"[\s*_`>{QUOTES}:={DASHES}-]*"
 """Pattern of the marks of Markdown and the quotes that may stand before an answer."""
@@ -59,9 +65,24 @@ def what_follows_cues(text: str) -> Iterator[str]:
     return (text[cue.end() :] for cue in reversed(deque(CUE.finditer(text), MOST_CUES)))
 
 
-def contradicts(earlier: str, later: str) -> bool:
-    """Whether two different announced answers are but two: what follows one cue goes on to the next, ``later``, at once
-    and with no word that takes the first answer back or comes to a conclusion.
+def announced(text: str, read: Callable[[str], Found | None]) -> list[Found]:
+    """What ``read`` finds behind the last answer cue where it finds anything, up to the next cue; and behind it what it
+    finds at the one before, if both are said at once, so that one contradicts the other if they differ.
+    """
+    found: list[Found] = []
+    later = ""
+    for rest in what_follows_cues(text):
+        one = read(CUE.split(rest, maxsplit=1)[0])
+        if one is not None and found:
+            return [*found, one] if _at_once(rest, later) else found
+        if one is not None:
+            found, later = [one], rest
+    return found
+
+
+def _at_once(earlier: str, later: str) -> bool:
+    """Whether what follows one cue goes on to the next, ``later``, at once and with no word that takes the first answer
+    back or comes to a conclusion.
     """
     between = earlier.removesuffix(later).split()[1:]  # without the first answer, which may be "no"
     return len(between) <= _AT_ONCE and not _GOES_ON.search(" ".join(between))
@@ -102,6 +123,13 @@ def without_new_example(reply: str, question: str) -> str:
             return reply[:start]
         start += len(line) + 1
     return reply
+
+
+def before_new_example(reply: str, question: str, read: Callable[[str], Found | None]) -> Found | None:
+    """What ``read`` finds in ``reply`` before it makes up a new example, or else in all of it."""
+    before = without_new_example(reply, question)
+    found = read(before)
+    return read(reply) if found is None and before != reply else found
 
 
 def _same(one: str, other: str) -> bool:

@@ -16,7 +16,7 @@ from promptdescent.tasks.reading.calculations import (
     operands,
     operation_at,
 )
-from promptdescent.tasks.reading.cues import CUE, MOST_CUES, OUTER
+from promptdescent.tasks.reading.cues import CUE, MOST_CUES, OUTER, SENTENCE_END
 from promptdescent.tasks.reading.numbers import CURRENCY, MINUSES, numbers_in, parse_number, value_of
 
 _CUE = re.compile(rf"{CUE.pattern}|\\boxed(?=\{{)", CUE.flags)
@@ -155,7 +155,7 @@ def _counts(sentence: str, values: list[Decimal], *, alone: bool, last: bool) ->
 
 
 def _sentences(text: str) -> list[str]:
-    return [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()]
+    return [part for part in SENTENCE_END.split(text) if part.strip()]
 
 
 def _conclusion(sentence: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from promptdescent.tasks.reading.choices import ChoiceReader
-from promptdescent.tasks.reading.cues import OUTER, what_follows_cues
+from promptdescent.tasks.reading.cues import OUTER, SENTENCE_END, what_follows_cues
 from promptdescent.tasks.reading.label_forms import label_key, option_letter
 from promptdescent.tasks.reading.statements import statements_on
 
@@ -19,7 +19,6 @@ _ANOTHER = re.compile(r"\W*[A-Z](?=[).:]|\s*\Z)")
 _IS = re.compile(r"\b(?:is|are|was|were|be)[ \t]+", re.IGNORECASE)
 _MARKS_AROUND = 40
 """Characters of marks and an article that may stand about the text of an option."""
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def read_option_text(reply: str, question: str, labels: Sequence[str]) -> str | None:
@@ -80,8 +79,8 @@ def _said(reply: str) -> Iterator[str]:
     """What of ``reply`` may be nothing but the text of an option."""
     yield reply
     for rest in what_follows_cues(reply):
-        yield _SENTENCE_END.split(rest.lstrip(OUTER), maxsplit=1)[0]
-    sentences = [sentence for sentence in _SENTENCE_END.split(reply) if sentence.strip()]
+        yield SENTENCE_END.split(rest.lstrip(OUTER), maxsplit=1)[0]
+    sentences = [sentence for sentence in SENTENCE_END.split(reply) if sentence.strip()]
     for sentence in (*sentences[-1:], *sentences[:1]):
         if not re.search(r"\bnot\b|n['\u2019]t\b", sentence):
             yield from (sentence[match.end() :] for match in _IS.finditer(sentence))
