@@ -6,6 +6,15 @@ of them.
 
 from promptdescent.records.calls import Finish, ModelSettings, Reply, Usage
 from promptdescent.records.evaluation import Candidate, Evaluate, Evaluation, Fate, Outcome, OutcomeKind
+from promptdescent.records.explanation import (
+    DoubtKind,
+    Effect,
+    Explanation,
+    PieceEffect,
+    PrunedPrompt,
+    RedundantPair,
+    RowDoubt,
+)
 from promptdescent.records.run import Progress, PromptScore, RunManifest, RunObserver, Verdict
 from promptdescent.records.search import OptimizerState, Purpose, RowHistory, SentRequest, StepRecord
 from promptdescent.records.serial import from_json, to_json
@@ -24,9 +33,12 @@ from promptdescent.records.task import (
 
 __all__ = [
     "Candidate",
+    "DoubtKind",
+    "Effect",
     "Evaluate",
     "Evaluation",
     "Example",
+    "Explanation",
     "Fate",
     "Finish",
     "Message",
@@ -34,15 +46,19 @@ __all__ = [
     "OptimizerState",
     "Outcome",
     "OutcomeKind",
+    "PieceEffect",
     "Placement",
     "Progress",
     "Prompt",
     "PromptPart",
     "PromptScore",
+    "PrunedPrompt",
     "Purpose",
     "ROLES",
+    "RedundantPair",
     "Reply",
     "Role",
+    "RowDoubt",
     "RowHistory",
     "RunManifest",
     "RunObserver",

@@ -113,6 +113,8 @@ class RunManifest:
     """Id of the run that this one runs again; empty for one that began by itself."""
     forked_at: int | None = None
     """The first step at which it goes its own way, with another seed; None unless it is a fork."""
+    explains: str = ""
+    """Id of the run whose found prompt this one measures piece by piece; empty for every other run."""
 
     @property
     def evaluated_on(self) -> ScoredRows | None:

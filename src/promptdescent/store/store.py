@@ -23,8 +23,22 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 State = Literal["running", "finished", "failed", "interrupted"]
-EventKind = Literal["status", "start", "step", "search ended", "verdict", "note", "caps", "forecast", "evaluation"]
-"""A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a verdict a Verdict."""
+EventKind = Literal[
+    "status",
+    "start",
+    "step",
+    "search ended",
+    "verdict",
+    "note",
+    "caps",
+    "forecast",
+    "evaluation",
+    "explanation",
+    "tags",
+]
+"""A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a verdict a Verdict, an
+explanation an Explanation of the run's found prompt, tags a list of all that the run has from then on.
+"""
 
 Clock: TypeAlias = Callable[[], float]
 """Unix time in seconds."""

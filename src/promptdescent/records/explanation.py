@@ -1,0 +1,116 @@
+"""What each piece of a found prompt is worth, measured, and which rows are doubtful."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from promptdescent.records.task import Split
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """A difference between scores, paired on the same rows."""
+
+    difference: float
+    interval: tuple[float, float]
+    """95 % confidence interval of the difference."""
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PieceEffect:
+    """A sentence or phrase of a prompt, with what it does to the score."""
+
+    start: int
+    end: int
+    """The piece is ``prompt[start:end]``, with the white space after it."""
+    average: Effect
+    """Score with it less score without it, averaged over measured prompts that hold other selections of the pieces."""
+    removed: Effect | None
+    """Score of the whole prompt less score without this piece alone; None if the budget left no room to measure it."""
+    p_value: float
+    """Of ``average``, two-sided, corrected for the number of pieces."""
+    matters: bool
+    """Whether test and interval agree that the piece raises the score."""
+    brought_by: str | None
+    """Id of the prompt that first had it, on the way from the starting prompt to this one: ``0.0`` for the starting
+    prompt; None if that is not on record.
+    """
+    gained: tuple[str, ...] = ()
+    """Ids of the rows that score higher in the whole prompt than without this piece alone."""
+    lost: tuple[str, ...] = ()
+    """Ids of the rows that score lower."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedundantPair:
+    """Two pieces of which one is enough: removing either costs nothing measurable, removing both does."""
+
+    first: int
+    second: int
+    """Places of the pieces in the explanation, counted from 0."""
+    without_first: Effect
+    """Score of the whole prompt less score without the piece."""
+    without_second: Effect
+    without_both: Effect
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrunedPrompt:
+    """A shorter prompt that loses nothing measurable."""
+
+    prompt: str
+    left_out: tuple[int, ...]
+    """Places of the pieces that it lacks."""
+    effect: Effect
+    """Score of the shorter prompt less score of the whole one."""
+
+
+DoubtKind = Literal["looks mislabelled", "near-duplicate", "decides nothing"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowDoubt:
+    """A row that a person should look at."""
+
+    example: str
+    """Id of the row."""
+    split: Split
+    kind: DoubtKind
+    suggested: str = ""
+    """What the model answered instead of the target, where the row looks mislabelled."""
+    share: float | None = None
+    """Share of the measured prompts under which the model gave that answer, in [0, 1]."""
+    other: str = ""
+    """Id of the row that this one nearly repeats."""
+    reason: str = ""
+    """Why the row stands here, in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """What ``promptdescent explain`` measured of a prompt, on the dev rows of its run."""
+
+    run: str
+    """Id of the run that holds the calls of the measurement."""
+    version: str
+    """Of promptdescent."""
+    prompt: str
+    score: float
+    """Of the whole prompt, on ``rows`` rows."""
+    rows: int
+    prompts: int
+    """Distinct prompts that were measured, the whole one included."""
+    most_calls: int
+    """The budget of task calls that was stated beforehand."""
+    calls: int
+    """Task calls used, cached replies included."""
+    pieces: tuple[PieceEffect, ...]
+    """In the order of the prompt; joined they are the prompt."""
+    pairs: tuple[RedundantPair, ...]
+    pruned: PrunedPrompt | None
+    """None if no shorter prompt was found that loses nothing measurable."""
+    doubts: tuple[RowDoubt, ...]
+    notes: tuple[str, ...] = ()
+    """What the measurement cannot tell, and why, in sentences."""
