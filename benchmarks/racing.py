@@ -128,8 +128,8 @@ async def _search(job: Job) -> Result:
     start = Prompt.of(START)
     state = first_state(recipe, start, evaluate.evaluation(start, dev), total_steps=STEPS)
     optimizer_calls = 0
-    async for record in descend(recipe, state, around):
-        state = record.state
+    async for record, after in descend(recipe, state, around):
+        state = after
         optimizer_calls += sum(request.n for request in record.requests)
     quality, begin = task.accuracy(state.best.prompt.text), task.accuracy(START)
     best = optimum(LABELS, preset.task).accuracy

@@ -7,13 +7,10 @@ import pytest
 from promptdescent.errors import TooManyFailures, UnusableReplies
 from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, doubt
 from promptdescent.optimizer_model import CUT_OFF_REPLY, EMPTY_REPLY
-from promptdescent.records import Candidate, Message, OptimizerState, Outcome, Prompt, SentRequest, StepRecord
+from promptdescent.records import Candidate, Message, Outcome, Prompt, SentRequest, StepRecord
 
 CAP = "the cap of 9 calls (--max-calls) is reached"
 START = Candidate(id="0.0", prompt=Prompt.of("start"), parent=None, fate="scored", score=0.5)
-STATE = OptimizerState(
-    step=1, total_steps=9, survivors=(START,), past=(), best=START, row_scores={}, row_history=(), tried=()
-)
 
 
 def step(*reasons: str, lost: int = 0, stop: str = "", request: int | None = 0) -> StepRecord:
@@ -39,7 +36,8 @@ def step(*reasons: str, lost: int = 0, stop: str = "", request: int | None = 0) 
         ),
         survivors=("0.0",),
         stop=stop,
-        state=STATE,
+        best=START,
+        total_steps=9,
     )
 
 

@@ -13,7 +13,7 @@ from loop_samples import BRIEF, DEV, TRAIN, Scored, asked_for, evaluation, stage
 from promptdescent.errors import BudgetExhausted, EndpointFailed, RequestRefused, TooManyFailures
 from promptdescent.llm.base import Request
 from promptdescent.llm.budget import Caps
-from promptdescent.optimizer import Surroundings, descend, first_state, stop_reason, take_step
+from promptdescent.optimizer import Step, Surroundings, descend, first_state, stop_reason, take_step
 from promptdescent.parts.direction.gradient import DescentDirection, Reflect
 from promptdescent.parts.direction.momentum import NoMomentum, RunningSummary
 from promptdescent.parts.method.refinement import Edit, Paraphrase, Then
@@ -68,14 +68,14 @@ def chance(text: str, row: Example) -> float:
 async def test_the_best_new_candidate_becomes_current_even_if_it_is_worse() -> None:
     scores = {"a0": 0.1, "a1": 0.4, "a2": 0.3}
     recipe = gpo()
-    record = await take_step(recipe, start(recipe, 0.5), around(numbered, scores.__getitem__))
+    record, state = await take_step(recipe, start(recipe, 0.5), around(numbered, scores.__getitem__))
     assert [candidate.score for candidate in record.candidates] == pytest.approx([0.1, 0.4, 0.3])
     assert record.survivors == ("1.2",)
-    assert record.state.current.prompt.text == "a1"
-    assert record.state.best.prompt.text == "start"
-    assert [one.prompt.text for one in record.state.past] == ["start", "a1"]
-    assert record.state.row_scores == {"1.2": (0.4,) * 20}
-    assert record.state.steps_without_gain == 1
+    assert state.current.prompt.text == "a1"
+    assert state.best.prompt.text == "start"
+    assert [one.prompt.text for one in state.past] == ["start", "a1"]
+    assert state.row_scores == {"1.2": (0.4,) * 20}
+    assert state.steps_without_gain == 1
 
 
 async def test_every_proposal_is_recorded_with_its_fate() -> None:
@@ -90,7 +90,7 @@ async def test_every_proposal_is_recorded_with_its_fate() -> None:
         "<prompt> </prompt>",
     ]
     recipe = gpo(8)
-    record = await take_step(recipe, start(recipe), around(lambda request: replies[request.draw.index]))
+    record, _ = await take_step(recipe, start(recipe), around(lambda request: replies[request.draw.index]))
     assert [(one.id, one.fate, one.reason) for one in record.candidates] == [
         ("1.1", "scored", ""),
         ("1.2", "rejected", "tried before"),
@@ -113,42 +113,42 @@ async def test_a_candidate_that_lost_over_five_percent_of_its_rows_cannot_be_sel
         return None if DEV.index(row) < lost[text] else scores[text]
 
     recipe = gpo()
-    record = await take_step(recipe, start(recipe), stage(numbered, evaluate=Scored(score)).around)
+    record, state = await take_step(recipe, start(recipe), stage(numbered, evaluate=Scored(score)).around)
     assert [one.fate for one in record.candidates] == ["failed", "scored", "scored"]
     assert record.candidates[0].reason == "2 of 20 rows are missing"
     assert record.survivors == ("1.3",), "one of 20 missing rows is allowed"
-    assert record.state.best.id == "1.3"
-    assert record.state.row_scores["1.3"][0] is None
-    assert "a0" not in record.state.tried, "a failed evaluation may be tried again"
+    assert state.best.id == "1.3"
+    assert state.row_scores["1.3"][0] is None
+    assert "a0" not in state.tried, "a failed evaluation may be tried again"
 
 
 async def test_a_step_without_a_usable_proposal_keeps_the_prompt() -> None:
     recipe = gpo()
     before = start(recipe)
-    record = await take_step(recipe, before, around(lambda request: "start"))
+    record, state = await take_step(recipe, before, around(lambda request: "start"))
     assert record.survivors == ("0.0",)
-    assert record.state.current == record.state.best
-    assert [one.prompt.text for one in record.state.past] == ["start"]
-    assert record.state.row_scores == before.row_scores
-    assert record.state.step == 1
+    assert state.current == state.best
+    assert [one.prompt.text for one in state.past] == ["start"]
+    assert state.row_scores == before.row_scores
+    assert state.step == 1
 
 
 async def test_a_tie_keeps_the_earlier_best_prompt() -> None:
     recipe = gpo()
-    record = await take_step(recipe, start(recipe, 0.5), around(numbered, lambda text: 0.5))
-    assert record.state.best.id == "0.0"
+    record, state = await take_step(recipe, start(recipe, 0.5), around(numbered, lambda text: 0.5))
+    assert state.best.id == "0.0"
     assert record.survivors == ("1.1",)
 
 
 async def test_proposals_that_never_come_do_not_end_the_search() -> None:
     recipe = gpo()
-    record = await take_step(
+    record, state = await take_step(
         recipe,
         start(recipe),
         around(lambda request: EndpointFailed("down") if request.draw.index == 0 else "new", lambda text: 0.9),
     )
     assert record.failed_proposals == 1
-    assert record.state.current.prompt.text == "new"
+    assert state.current.prompt.text == "new"
 
 
 async def test_a_start_that_cannot_be_scored_ends_the_run() -> None:
@@ -163,22 +163,22 @@ async def test_a_start_that_cannot_be_scored_ends_the_run() -> None:
 async def test_dropped_candidates_keep_their_partial_score_and_are_not_asked_about_again() -> None:
     scores = {"a0": 0.1, "a1": 0.9, "a2": 0.3}
     recipe = gpo(estimation=Minibatch(rows=5))
-    record = await take_step(recipe, start(recipe), around(numbered, scores.__getitem__))
+    record, state = await take_step(recipe, start(recipe), around(numbered, scores.__getitem__))
     assert [(one.fate, one.rows) for one in record.candidates] == [("dropped", 5), ("scored", 20), ("dropped", 5)]
     assert record.candidates[0].reason == "not among the best 1 on 5 of 20 rows"
     assert record.candidates[0].score is not None
-    assert set(record.state.tried) == {"start", "a0", "a1", "a2"}
-    assert record.state.best.id == "1.2"
+    assert set(state.tried) == {"start", "a0", "a1", "a2"}
+    assert state.best.id == "1.2"
 
 
 async def test_what_is_known_of_the_dev_rows_grows_with_each_step() -> None:
     recipe = gpo(2)
     before = start(recipe, 0.5)
-    record = await take_step(recipe, before, around(numbered, {"a0": 1.0, "a1": 0.0}.__getitem__))
+    record, state = await take_step(recipe, before, around(numbered, {"a0": 1.0, "a1": 0.0}.__getitem__))
     assert [one.weight for one in before.row_history] == [1.0] * 20
-    assert [one.weight for one in record.state.row_history] == pytest.approx([2.8] * 20)
-    assert record.state.row_history[0].total == pytest.approx(1.8)
-    assert record.state.row_history[19].total == pytest.approx(1.0)
+    assert [one.weight for one in state.row_history] == pytest.approx([2.8] * 20)
+    assert state.row_history[0].total == pytest.approx(1.8)
+    assert state.row_history[19].total == pytest.approx(1.0)
 
 
 # --- several parents, directions and stages ---------------------------------------------------------------------------
@@ -188,14 +188,16 @@ def parents_of(record: StepRecord) -> list[str | None]:
     return [one.parent for one in record.candidates]
 
 
-async def two_steps(recipe: Recipe, surroundings: Surroundings) -> list[StepRecord]:
-    return [record async for record in descend(recipe, start(recipe, 0.1, total=2), surroundings)]
+async def two_steps(recipe: Recipe, surroundings: Surroundings) -> list[Step]:
+    return [one async for one in descend(recipe, start(recipe, 0.1, total=2), surroundings)]
 
 
 async def test_the_survivors_of_a_top_k_share_the_proposals() -> None:
     scores = {f"p1{index}": 0.2 + index / 10 for index in range(5)}
     recipe = gpo(5, selection=TopK(k=3))
-    first, second = await two_steps(recipe, around(unlike_any_or(scores), lambda text: scores.get(text, 0.0)))
+    (first, _), (second, _) = await two_steps(
+        recipe, around(unlike_any_or(scores), lambda text: scores.get(text, 0.0))
+    )
     assert parents_of(first) == ["0.0"] * 5, "fewer survivors than it keeps: one has all proposals"
     assert first.survivors == ("1.5", "1.4", "1.3")
     assert parents_of(second) == ["1.5", "1.5", "1.4", "1.4", "1.3"]
@@ -212,10 +214,12 @@ def unlike_any_or(scores: dict[str, float]) -> Callable[[Request], str]:
 async def test_each_prompt_of_a_beam_has_all_proposals_for_itself() -> None:
     scores = {"p10": 0.3, "p11": 0.2}
     recipe = gpo(2, selection=Beam(width=3))
-    first, second = await two_steps(recipe, around(unlike_any_or(scores), lambda text: scores.get(text, 0.0)))
+    (first, _), (second, after) = await two_steps(
+        recipe, around(unlike_any_or(scores), lambda text: scores.get(text, 0.0))
+    )
     assert first.survivors == ("1.1", "1.2", "0.0"), "more places than there are candidates"
     assert parents_of(second) == ["1.1", "1.1", "1.2", "1.2", "0.0", "0.0"]
-    assert second.state.row_scores.keys() == set(second.survivors)
+    assert after.row_scores.keys() == set(second.survivors)
 
 
 def reflecting(reasons: int = 1, mistakes: int = 8) -> DescentDirection:
@@ -229,7 +233,7 @@ async def test_directions_share_the_proposals_of_their_prompt_and_their_reflecti
         return unlike_any(request)
 
     recipe = gpo(5, gradient=reflecting(reasons=3, mistakes=2))
-    record = await take_step(recipe, start(recipe), around(reply, lambda text: 0.0))
+    record, _ = await take_step(recipe, start(recipe), around(reply, lambda text: 0.0))
     assert [(one.purpose, one.n) for one in record.requests] == [("reflection", 1)] * 3 + [
         ("proposal", 2),
         ("proposal", 2),
@@ -246,7 +250,7 @@ async def test_a_failed_reflection_is_recorded_and_is_no_failed_proposal() -> No
         return RequestRefused("no") if asked_for(request) == "reason" else unlike_any(request)
 
     recipe = gpo(2, gradient=reflecting())
-    record = await take_step(recipe, start(recipe), around(reply, lambda text: 0.0))
+    record, _ = await take_step(recipe, start(recipe), around(reply, lambda text: 0.0))
     assert [(one.purpose, one.failed, one.text) for one in record.requests] == [
         ("reflection", 1, ""),
         ("proposal", 0, ""),
@@ -268,10 +272,10 @@ async def test_the_summary_of_a_step_holds_what_every_direction_found() -> None:
     recipe = gpo(
         3, gradient=reflecting(reasons=3, mistakes=2), momentum=RunningSummary(of="reflections"), refinement=Edit()
     )
-    record = await take_step(recipe, start(recipe), around(reply, lambda text: 0.0))
-    assert record.state.summary == "fault 0, fault 1, fault 2"
+    record, state = await take_step(recipe, start(recipe), around(reply, lambda text: 0.0))
+    assert state.summary == "fault 0, fault 1, fault 2"
     assert [one.purpose for one in record.requests].count("summary") == 2
-    again = await take_step(recipe, record.state, around(reply, lambda text: 0.0))
+    again, _ = await take_step(recipe, state, around(reply, lambda text: 0.0))
     assert "fault 0, fault 1, fault 2" in next(one for one in again.requests if one.purpose == "summary").message.text
 
 
@@ -280,7 +284,7 @@ TWO_STAGES = Then(first=Edit(), then=Paraphrase(), variants=2)
 
 async def test_variants_are_made_of_the_proposals_of_the_same_step() -> None:
     recipe = gpo(7, refinement=TWO_STAGES)
-    record = await take_step(recipe, start(recipe), around(unlike_any))
+    record, _ = await take_step(recipe, start(recipe), around(unlike_any))
     assert [(one.purpose, one.n, one.parent) for one in record.requests] == [
         ("proposal", 3, "0.0"),
         ("variant", 2, "0.0"),
@@ -301,10 +305,10 @@ async def test_what_cannot_be_read_gets_no_variants_and_others_never_more_than_t
         return unlike_any(request)
 
     recipe = gpo(7, refinement=TWO_STAGES)
-    record = await take_step(recipe, start(recipe), around(reply))
+    record, _ = await take_step(recipe, start(recipe), around(reply))
     assert [(one.purpose, one.n) for one in record.requests] == [("proposal", 3), ("variant", 2)]
     assert [one.fate for one in record.candidates] == ["rejected", "scored", "scored", "scored"]
-    nothing = await take_step(recipe, start(recipe), around(lambda request: ""))
+    nothing, _ = await take_step(recipe, start(recipe), around(lambda request: ""))
     assert [one.purpose for one in nothing.requests] == ["proposal"]
 
 
@@ -312,7 +316,7 @@ async def test_each_direction_of_a_beam_has_variants_of_its_own() -> None:
     recipe = gpo(
         4, gradient=reflecting(reasons=2, mistakes=2), refinement=Then(first=Edit(), then=Paraphrase(), variants=1)
     )
-    record = await take_step(recipe, start(recipe), around(unlike_any, lambda text: 0.0))
+    record, _ = await take_step(recipe, start(recipe), around(unlike_any, lambda text: 0.0))
     assert [(one.purpose, one.n) for one in record.requests[2:]] == [("proposal", 1)] * 2 + [("variant", 1)] * 2
     firsts = [one.prompt.text for one in record.candidates[:2]]
     assert [firsts[place] in record.requests[4 + place].message.text for place in range(2)] == [True, True]
@@ -346,7 +350,7 @@ async def test_an_epoch_goes_through_the_train_rows_once_in_an_order_of_its_own(
 
 async def test_the_meta_prompt_shows_train_rows_and_never_a_dev_row() -> None:
     recipe = gpo()
-    records = [record async for record in descend(recipe, start(recipe, total=3), around(by_step))]
+    records = [record async for record, _ in descend(recipe, start(recipe, total=3), around(by_step))]
     texts = [record.requests[0].message.text for record in records]
     shown = [{row.id for row in TRAIN if f"{row.question}\n" in text} for text in texts]
     assert len(shown[0]) == 3
@@ -359,7 +363,7 @@ async def test_the_meta_prompt_shows_train_rows_and_never_a_dev_row() -> None:
 
 async def test_the_word_budget_runs_its_whole_course() -> None:
     recipe = gpo()
-    records = [record async for record in descend(recipe, start(recipe, total=4), around(by_step))]
+    records = [record async for record, _ in descend(recipe, start(recipe, total=4), around(by_step))]
     assert [record.word_budget for record in records] == [44, 30, 15, 10]
     assert [record.stop for record in records] == ["", "", "", "all steps done"]
     assert "up to 44 words" in records[0].requests[0].message.text
@@ -367,19 +371,19 @@ async def test_the_word_budget_runs_its_whole_course() -> None:
 
 async def test_patience_and_a_perfect_score_end_the_search() -> None:
     recipe = gpo()
-    records = [record async for record in descend(recipe, start(recipe, total=18), around(by_step))]
+    records = [record async for record, _ in descend(recipe, start(recipe, total=18), around(by_step))]
     assert len(records) == 6
     assert records[-1].stop == "6 steps without a better prompt"
 
     perfect = around(by_step, lambda text: float(text == "p31"))
-    records = [record async for record in descend(recipe, start(recipe, total=18), perfect)]
+    records = [record async for record, _ in descend(recipe, start(recipe, total=18), perfect)]
     assert len(records) == 3
     assert records[-1].stop == "no candidate can still win: perfect dev score"
 
 
 async def test_a_step_record_survives_json() -> None:
     recipe = gpo(estimation=Minibatch(rows=5), gradient=reflecting())
-    record = await take_step(recipe, start(recipe), around(unlike_any, lambda text: 0.4))
+    record, _ = await take_step(recipe, start(recipe), around(unlike_any, lambda text: 0.4))
     assert from_json(StepRecord, to_json(record)) == record
 
 
@@ -394,7 +398,7 @@ async def test_given_prompts_are_step_zero() -> None:
     recipe = gpo(initialization=LIST)
     before = start(recipe, 0.5)
     assert not before.initialized
-    first, second, *_ = [record async for record in descend(recipe, before, around(by_step, lambda text: 0.2))]
+    (first, after), (second, _), *_ = [one async for one in descend(recipe, before, around(by_step, lambda text: 0.2))]
     assert (first.step, first.word_budget, first.requests, first.stop) == (0, None, (), "")
     assert [(one.id, one.prompt.text, one.fate, one.parent, one.request, one.distance) for one in first.candidates] == [
         ("0.1", "start", "rejected", None, None, None),
@@ -402,13 +406,13 @@ async def test_given_prompts_are_step_zero() -> None:
         ("0.3", "two", "scored", None, None, None),
     ]
     assert first.survivors == ("0.2",)
-    assert (first.state.step, first.state.initialized, first.state.steps_without_gain) == (0, True, 0)
+    assert (after.step, after.initialized, after.steps_without_gain) == (0, True, 0)
     assert (second.step, second.candidates[0].parent) == (1, "0.2")
 
 
 async def test_an_induction_is_step_zero() -> None:
     recipe = gpo(initialization=INDUCTION, selection=TopK(k=3))
-    record = await take_step(recipe, start(recipe, 0.0), around(unlike_any))
+    record, _ = await take_step(recipe, start(recipe, 0.0), around(unlike_any))
     assert [(one.purpose, one.parent, one.n) for one in record.requests] == [("induction", None, 2)] * 2
     assert [one.request for one in record.candidates] == [0, 0, 1, 1]
     assert record.survivors == ("0.1", "0.2", "0.3")
@@ -436,10 +440,10 @@ async def test_a_starting_prompt_that_needs_no_better_one_ends_the_search_before
 async def test_the_search_goes_on_from_any_stored_state(recipe: Recipe) -> None:
     surroundings = stage(unlike_any, evaluate=Scored(chance)).around
     before = start(recipe, 0.3, total=3)
-    whole = [record async for record in descend(recipe, before, surroundings)]
+    whole = [one async for one in descend(recipe, before, surroundings)]
     assert len(whole) >= 3
-    for place, record in enumerate([None, *whole[:-1]]):
-        stored = from_json(OptimizerState, to_json(before if record is None else record.state))
+    for place, state in enumerate([before, *(state for _, state in whole[:-1])]):
+        stored = from_json(OptimizerState, to_json(state))
         assert [one async for one in descend(recipe, stored, surroundings)] == whole[place:]
 
 
@@ -470,7 +474,7 @@ async def recorded(
     on = stage(unlike_any, chance, concurrency=concurrency, delay=jitter(salt), caps=caps)
     records: list[str] = []
     try:
-        async for record in descend(recipe, start(recipe, 0.2, total=total), on.around):
+        async for record, _ in descend(recipe, start(recipe, 0.2, total=total), on.around):
             records.append(to_json(record))  # noqa: PERF401 - a comprehension would lose them
     except BudgetExhausted as error:
         records.append(str(error))
@@ -490,7 +494,7 @@ async def test_the_same_seed_gives_the_same_steps_whatever_comes_first(name: str
 async def test_a_call_cap_cuts_the_same_at_any_concurrency(name: str) -> None:
     recipe = RECIPES[name]
     on = stage(unlike_any, chance)
-    _ = [record async for record in descend(recipe, start(recipe, 0.2, total=1), on.around)]
+    _ = [record async for record, _ in descend(recipe, start(recipe, 0.2, total=1), on.around)]
     whole = len(on.books.attempts)
     for calls in (3, 5, 9, 10, whole // 3, whole // 2, whole - 1):
         caps = Caps(calls=calls)
@@ -510,7 +514,7 @@ async def test_a_cap_in_the_middle_of_reflections_ends_the_search_without_a_step
 async def test_a_cap_in_the_middle_of_proposals_keeps_those_that_came() -> None:
     recipe = gpo(4)
     on = stage(unlike_any, evaluate=Scored(chance), caps=Caps(calls=2))
-    record = await take_step(recipe, start(recipe), on.around)
+    record, _ = await take_step(recipe, start(recipe), on.around)
     assert [one.fate for one in record.candidates] == ["scored", "scored"]
     assert record.stop == "the cap of 2 calls (--max-calls) is reached"
 
@@ -518,18 +522,18 @@ async def test_a_cap_in_the_middle_of_proposals_keeps_those_that_came() -> None:
 async def test_a_cap_in_the_middle_of_scores_keeps_the_first_that_lacks_one_and_none_after_it() -> None:
     recipe = gpo(4)
     on = stage(unlike_any, chance, caps=Caps(calls=4 + 20 + 7))
-    record = await take_step(recipe, start(recipe), on.around)
+    record, state = await take_step(recipe, start(recipe), on.around)
     assert [(one.fate, one.rows) for one in record.candidates] == [("scored", 20), ("failed", 0)]
     assert record.candidates[1].reason == record.stop == "the cap of 31 calls (--max-calls) is reached"
-    assert record.state.step == 1
-    assert record.candidates[1].prompt.text not in record.state.tried
+    assert state.step == 1
+    assert record.candidates[1].prompt.text not in state.tried
 
 
 async def test_a_cap_in_the_middle_of_a_race_leaves_dropped_candidates_with_what_is_known() -> None:
     recipe = gpo(8, estimation=Racing(first=0.25, least=1, halving=False))
     on = stage(unlike_any, lambda text, row: chance("all alike", row), caps=Caps(calls=8 + 8 * 5 + 3 * 5 + 2))
-    record = await take_step(recipe, start(recipe), on.around)
+    record, state = await take_step(recipe, start(recipe), on.around)
     assert [(one.fate, one.rows) for one in record.candidates] == [("dropped", 10)] * 3 + [("dropped", 5)] * 5
     assert {one.reason for one in record.candidates} == {record.stop}
     assert record.survivors == ("0.0",), "nobody was scored on every row"
-    assert record.state.best.id == "0.0"
+    assert state.best.id == "0.0"

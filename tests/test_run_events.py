@@ -34,6 +34,8 @@ from promptdescent.run_record import RunRecord
 from promptdescent.runner import resume, start
 from promptdescent.store.store import EventKind, Store
 
+Also = tuple[EventKind, str]
+
 ROWS = [{"q": f"Is {number} an even number?", "a": "yes" if number % 2 == 0 else "no"} for number in range(100)]
 
 
@@ -187,8 +189,8 @@ def test_a_run_goes_on_from_each_event_to_the_same_record(
     for stop_after in range(len(kinds)):
         left = [stop_after + 1]
 
-        async def cut_off(self: RunRecord, kind: EventKind, payload: str, left: list[int] = left) -> None:
-            await append(self, kind, payload)
+        async def cut_off(self: RunRecord, kind: EventKind, payload: str, *also: Also, left: list[int] = left) -> None:
+            await append(self, kind, payload, *also)
             left[0] -= kind not in ("note", "status", "forecast")
             if left[0] == 0:
                 left[0] = -1
@@ -223,10 +225,10 @@ def test_a_search_that_a_cap_ended_is_not_taken_up_again(tmp_path: Path, monkeyp
     assert "(--max-total-tokens) is reached" in steps[0].stop
     append = RunRecord.append
 
-    async def cut_off(self: RunRecord, kind: EventKind, payload: str) -> None:
+    async def cut_off(self: RunRecord, kind: EventKind, payload: str, *also: Also) -> None:
         if kind == "search ended":
             raise asyncio.CancelledError
-        await append(self, kind, payload)
+        await append(self, kind, payload, *also)
 
     monkeypatch.setattr(RunRecord, "append", cut_off)
     with pytest.raises(asyncio.CancelledError):

@@ -10,7 +10,7 @@ from promptdescent.errors import RunFailed
 from promptdescent.records import Evaluation, Example, Outcome
 from promptdescent.tasks.splits import ready_splits
 from promptdescent.tasks.task import Task, build_task
-from promptdescent.verdict import compare
+from promptdescent.verdict.comparison import compare
 
 ROWS = tuple(
     Example(id=f"r{n}", inputs=(("text", f"row {n}"),), target="rare" if n % 10 == 0 else "usual") for n in range(80)

@@ -44,7 +44,7 @@ def test_a_search_of_whole_steps_ends_where_the_next_one_may_not_fit(tmp_path: P
     totals = [step.used.tokens for step in steps]
     assert f"the cap of {CAP} tokens (--max-total-tokens) leaves no room for another whole step" in why
     assert totals == sorted(totals)
-    assert len(steps) < 18 == steps[0].state.total_steps  # all steps were planned, whatever the cap
+    assert len(steps) < 18 == steps[0].total_steps  # all steps were planned, whatever the cap
     assert all(step.stop == "" for step in steps)
     assert all(one.fate in ("scored", "rejected") for step in steps for one in step.candidates)
     assert used <= CAP

@@ -1,4 +1,4 @@
-"""Starting the command line as a user does, on small rows of our own."""
+"""The command line as a user has it, on small rows of our own: in a process of its own, which ``clients.py`` starts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clients import nursery
 
 SUBJECTS = ("kettle", "lamp", "desk", "chair", "mug", "rug", "fan", "clock", "shelf", "plate", "towel", "bag", "radio")
 FAULTS = ("broke", "leaked", "came late", "fell apart", "smells", "hums", "rusted", "shrank", "faded", "vanished")
@@ -37,9 +40,18 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "promptdescent.cli.main", *map(str, arguments)]
 
 
-def run(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; ``check`` is the exit code it must have."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=190, check=False)
+def run(*arguments: object, check: int | None = 0, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; ``check`` is the exit code it must have. ``fresh`` is what a user's shell does: an
+    interpreter is started, which has a seed of hashes of its own.
+    """
+    if fresh:
+        done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=190, check=False)
+    else:
+        with TemporaryDirectory() as folder:
+            printed, said = Path(folder, "stdout"), Path(folder, "stderr")
+            code = nursery().start(arguments, log=printed, errors=said).wait()
+            texts = [file.read_text(encoding="utf-8") for file in (printed, said)]
+        done = subprocess.CompletedProcess(command(*arguments), code, *texts)
     assert check is None or done.returncode == check, done.stderr + done.stdout
     return done
 
@@ -105,18 +117,14 @@ def count_asked_again(store: Path) -> int:
 
 def kill_after(replies: int, store: Path, *arguments: object) -> bool:
     """Start a command and end it by SIGKILL once so many replies are committed; False if it was done before."""
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if count_replies(store) >= replies:
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
-                return True
-            time.sleep(0.005)
-        assert process.poll() is not None, "the run neither ended nor made progress"
-        return False
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    client = nursery().start(arguments, log=Path(os.devnull))
+    deadline = time.monotonic() + 60
+    while client.poll() is None and time.monotonic() < deadline:
+        if count_replies(store) >= replies:
+            client.kill()
+            return client.wait() == -signal.SIGKILL
+        time.sleep(0.005)
+    if client.poll() is None:
+        client.kill()
+        raise AssertionError("the run neither ended nor made progress")
+    return False

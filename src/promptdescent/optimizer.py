@@ -1,4 +1,4 @@
-"""The only loop: (recipe, state, evaluate, llm) -> StepRecord, StepRecord, …
+"""The only loop: (recipe, state, evaluate, llm) -> step, step, …, each with the state after it
 
 It is sequential and never asks which part it holds. Proposals are read in the order of their index and handed on to
 the evaluation as they come; nothing is decided by the order of arrival.
@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import TypeAlias
 
 from promptdescent.errors import BudgetExhausted, TooManyFailures
 from promptdescent.optimizer_model import Correspondence, OptimizerModel, count_ends
@@ -39,6 +40,10 @@ MOST_MISSING = 0.05
 
 ROW_MEMORY = 0.8
 """How much of what is known of a dev row still counts one step later; a number of ours."""
+
+
+Step: TypeAlias = tuple[StepRecord, OptimizerState]
+"""What happened in a step, and the state after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,19 +125,18 @@ def stop_reason(recipe: Recipe, state: OptimizerState, brief: TaskBrief) -> str:
     return next((reason for reason in reasons if reason), done)
 
 
-async def descend(recipe: Recipe, state: OptimizerState, around: Surroundings) -> AsyncGenerator[StepRecord, None]:
+async def descend(recipe: Recipe, state: OptimizerState, around: Surroundings) -> AsyncGenerator[Step, None]:
     """The steps from ``state`` on, each as soon as it is whole, until a stopping part or the last step ends the
     search. What an initialization proposes is step 0.
     """
     while not stop_reason(recipe, state, around.brief):
-        record = await take_step(recipe, state, around)
-        yield record
+        record, state = await take_step(recipe, state, around)
+        yield record, state
         if record.stop:
             return
-        state = record.state
 
 
-async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings) -> StepRecord:
+async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings) -> Step:
     """One step: find directions, ask for rewrites, screen and score them, select the prompts to go on from.
 
     A cap that is reached on the way ends the step with what was scored until then. Raises :class:`BudgetExhausted` if
@@ -166,14 +170,15 @@ async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings)
     )
     evaluations = {one.id: estimate.evaluation for one, estimate in estimated if estimate}
     after = _next_state(recipe, state, candidates, evaluations, dev=around.dev, summary=proposals.summary)
-    return StepRecord(
+    record = StepRecord(
         step=step,
         word_budget=context.words,
         requests=tuple(correspondence.requests),
         candidates=candidates,
         survivors=tuple(survivor.id for survivor in after.survivors),
         stop=cap or stop_reason(recipe, after, around.brief),
-        state=after,
+        best=after.best,
+        total_steps=after.total_steps,
         replies={
             "task": Counter(
                 outcome.kind for one in candidates if one.id in evaluations for outcome in evaluations[one.id].outcomes
@@ -181,6 +186,7 @@ async def take_step(recipe: Recipe, state: OptimizerState, around: Surroundings)
             "optimizer": count_ends(candidates),
         },
     )
+    return record, after
 
 
 def _paired(

@@ -30,7 +30,9 @@ from promptdescent.records import (
 )
 from promptdescent.run_record import RunRecord
 from promptdescent.tasks.scoring import close_metric
-from promptdescent.verdict import compare, measure
+from promptdescent.verdict.comparison import compare, measure
+from promptdescent.verdict.html import result_html, score_html
+from promptdescent.verdict.words import score_sentence, sentence
 
 Result = TypeVar("Result")
 
@@ -56,6 +58,14 @@ class RunResult:
     """Each distinct call once, as if nothing had been in the store before; all roles."""
     paid: Usage
     """Every attempt that was sent, with the tokens that are known; all roles."""
+    earlier_runs: int = 0
+    """Runs before this one whose verdict stands on some of the same test rows."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, and the way from the starting prompt to the found one."""
+        same = self.best_prompt == self.start_prompt
+        said = sentence(self.verdict, same_prompt=same, earlier_runs=self.earlier_runs)
+        return result_html(run=self.run, sentence=said, before=self.start_prompt, after=self.best_prompt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +81,10 @@ class EvaluationResult:
     paid: Usage
     """As in :class:`RunResult`."""
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the score and the prompt."""
+        return score_html(run=self.run, sentence=score_sentence(self.score), prompt=self.prompt)
+
 
 def result_of(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> RunResult:
     """The result of a run whose verdict is on record."""
@@ -85,6 +99,7 @@ def result_of(record: RunRecord, manifest: RunManifest, verdict: Verdict) -> Run
         ended_because=record.search_ended_because(),
         used=used,
         paid=paid,
+        earlier_runs=record.earlier_verdicts_on(outcome.example for outcome in verdict.best_outcomes),
     )
 
 
@@ -180,8 +195,8 @@ class Run:
             reason = reason or stop_reason(self.recipe, state, around.brief) or self._no_room(engine, state)
             if not reason:
                 async with aclosing(descend(self.recipe, state, around)) as steps:
-                    async for step in steps:
-                        reason = await self._keep(step, engine)
+                    async for step, state in steps:
+                        reason = await self._keep(step, state, engine)
                         if reason:
                             break
         except BudgetExhausted as error:
@@ -194,18 +209,18 @@ class Run:
         self._proposals.end()
         await self.record.append("search ended", json.dumps({"reason": reason}))
 
-    async def _keep(self, step: StepRecord, engine: RunEngine) -> str:
-        """Put a step on record; return why the search ends with it, if it does."""
+    async def _keep(self, step: StepRecord, state: OptimizerState, engine: RunEngine) -> str:
+        """Put a step on record, with the state after it; return why the search ends with it, if it does."""
         step = replace(step, used=engine.used)
         self._proposals.check_any_came(step, lambda: self.record.last_failure("optimizer"))
-        await self.record.append("step", to_json(step))
+        await self.record.add_step(step, state)
         self._used.append(step.used.tokens)
         self.narrator.step(step)
-        self.narrator.search(step.state, self._next_words(step.state))
+        self.narrator.search(state, self._next_words(state))
         self._proposals.add(step)
-        self._hold_back(engine, step.state)
+        self._hold_back(engine, state)
         await self._tell_warnings(engine)
-        return step.stop or self._no_room(engine, step.state)
+        return step.stop or self._no_room(engine, state)
 
     def _no_room(self, engine: RunEngine, state: OptimizerState) -> str:
         """Why no whole step may fit under a cap any more: in calls by the most that it can make, in tokens by the

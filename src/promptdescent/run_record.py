@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from promptdescent.errors import RunFailed
 from promptdescent.llm.base import Ledger, ReplyStore, Totals
-from promptdescent.records import OptimizerState, PromptScore, Role, StepRecord, Verdict, from_json, to_json
+from promptdescent.records import OptimizerState, PromptScore, Role, StepRecord, Verdict, from_json, read_step, state_inside, to_json
 from promptdescent.store.ledger import RunLedger, last_failure, totals_of
 from promptdescent.store.lineage import LineReplies, ancestors
 from promptdescent.store.replies import CacheMode, RunReplies
 from promptdescent.store.store import EventKind, RunStatus, State, Store
+from promptdescent.store.totals import run_totals
 from promptdescent.store.working_time import last_sent, seconds_at_work
 
 
@@ -30,13 +31,16 @@ class RunRecord:
         """Unix time in seconds, as the store tells it."""
         return self._store.clock
 
-    async def append(self, kind: EventKind, payload: str) -> None:
-        """Add an event; ``payload`` is JSON text. Returns when it is committed."""
-        await self._store.append(self.id, kind, payload)
+    async def append(self, kind: EventKind, payload: str, *also: tuple[EventKind, str]) -> None:
+        """Add an event and those that belong to it, all or none; ``payload`` is JSON text. Returns when it is
+        committed.
+        """
+        await self._store.append_all(self.id, [(kind, payload), *also])
 
     async def set_status(self, state: State, reason: str = "") -> None:
-        """Record how the run stands now."""
-        await self.append("status", to_json(RunStatus(state=state, reason=reason)))
+        """Record how the run stands now, with its totals where it has come to an end."""
+        totals = () if state == "running" else (self._totals(),)
+        await self.append("status", to_json(RunStatus(state=state, reason=reason)), *totals)
 
     async def finish(self) -> None:
         """Record that the run is finished, unless that is on record."""
@@ -50,6 +54,10 @@ class RunRecord:
     def totals(self) -> Mapping[Role, Totals]:
         """What the run has used and paid so far."""
         return totals_of(self._store, self.id)
+
+    def _totals(self) -> tuple[EventKind, str]:
+        """The event that spares readers the sums over all calls up to now."""
+        return "totals", to_json(run_totals(self._store, self.id))
 
     def last_failure(self, role: Role) -> str:
         """Why the last call of a role that failed did so; empty if none failed."""
@@ -87,9 +95,13 @@ class RunRecord:
         ends = self._store.events(self.id, "search ended")
         return str(json.loads(ends[-1].payload)["reason"]) if ends else ""
 
+    async def add_step(self, step: StepRecord, state: OptimizerState) -> None:
+        """Add a step with state and totals after it, all or none. Returns when they are committed."""
+        await self.append("step", to_json(step), ("state", to_json(state)), self._totals())
+
     def steps(self) -> list[StepRecord]:
         """The steps so far."""
-        return [from_json(StepRecord, event.payload) for event in self._store.events(self.id, "step")]
+        return [read_step(event.payload) for event in self._store.events(self.id, "step")]
 
     def used_at_start(self) -> int:
         """Tokens that the run had used when the starting prompt was scored, which must be on record."""
@@ -97,9 +109,12 @@ class RunRecord:
 
     def state_or_none(self) -> OptimizerState | None:
         """Where the search stands; None before the starting prompt was scored."""
-        steps = self._store.events(self.id, "step")
-        if steps:
-            return from_json(StepRecord, steps[-1].payload).state
+        state = self._store.newest(self.id, "state")
+        if state is not None:
+            return from_json(OptimizerState, state.payload)
+        step = self._store.newest(self.id, "step")
+        if step is not None:  # of an earlier version
+            return state_inside(step.payload)
         starts = self._store.events(self.id, "start")
         if starts:
             return from_json(OptimizerState, json.dumps(json.loads(starts[-1].payload)["state"]))
@@ -121,3 +136,7 @@ class RunRecord:
         """The verdict, once there is one."""
         verdicts = self._store.events(self.id, "verdict")
         return from_json(Verdict, verdicts[-1].payload) if verdicts else None
+
+    def earlier_verdicts_on(self, rows: Iterable[str]) -> int:
+        """How many earlier runs have a verdict on test rows of which some have these ids."""
+        return self._store.earlier_verdicts_on(self.id, rows)

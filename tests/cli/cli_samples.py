@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from promptdescent.records import Candidate, Message, OptimizerState, Prompt, SentRequest, StepRecord
+from promptdescent.records import Candidate, Message, Prompt, SentRequest, StepRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +73,8 @@ def step() -> StepRecord:
         candidates=(found, rejected),
         survivors=("1.1",),
         stop="perfect dev score",
-        state=OptimizerState(
-            step=1,
-            total_steps=4,
-            survivors=(found,),
-            past=(found,),
-            best=found,
-            row_scores={"1.1": (1.0, 1.0)},
-            row_history=(),
-            tried=(),
-        ),
+        best=found,
+        total_steps=4,
     )
 
 

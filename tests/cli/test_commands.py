@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from promptdescent import __version__, runner
 from promptdescent.cli import main
-from promptdescent.cli.flags import FLAGS
+from promptdescent.cli.settings import FLAGS
 from promptdescent.config import BY_RERUN, RunSpec, flag
 from promptdescent.errors import ConfigError
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clients import Client
 from fault_server import CONTENT, TRANSPORT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from worlds import Account, Worlds, account_of, canonical_of, count_runs
 
+from clients import Client
 from whole_runs import count_in_flight, count_replies
 
 FEW = 12

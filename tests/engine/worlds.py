@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from clients import Client, Nursery
 from fault_server import World
 
+from clients import Client, nursery
 from promptdescent.report.record import canonical, run_record
 from promptdescent.store.store import Store
 
@@ -83,7 +83,6 @@ class Worlds:
 
     def __init__(self, rows: Path) -> None:
         self._rows = rows
-        self._nursery = Nursery()
         program = [sys.executable, str(Path(__file__).with_name("fault_server.py")), "--rows", str(rows)]
         self._server = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
         assert self._server.stdout is not None
@@ -94,8 +93,7 @@ class Worlds:
         self._address = f"http://127.0.0.1:{port}"
 
     def close(self) -> None:
-        """End both processes."""
-        self._nursery.close()
+        """End the server."""
         self._server.terminate()
         self._server.wait()
         assert self._server.stdout is not None
@@ -160,7 +158,7 @@ class Worlds:
 
     def _start(self, name: str, store: Path, *arguments: object) -> Client:
         log = store.with_suffix(".log")
-        return self._nursery.start(arguments, log=log, environment={KEY: name})
+        return nursery().start(arguments, log=log, environment={KEY: name}, hasty=True)
 
 
 def worlds_on(rows: Path) -> Iterator[Worlds]:

@@ -64,7 +64,7 @@ def requests(recipe: Recipe, style: str, placement: Placement = "after") -> list
         states = [_state(recipe, end=" Message: {text}" if placement == "template" else "")]
         if recipe.initialization.proposals:
             states.insert(0, replace(states[0], step=0, initialized=False))
-        return [one for state in states for one in (await take_step(recipe, state, around)).requests]
+        return [one for state in states for one in (await take_step(recipe, state, around))[0].requests]
 
     first: dict[str, SentRequest] = {}
     for request in anyio.run(sent):

@@ -143,7 +143,7 @@ async def searched(recipe: Recipe) -> tuple[list[StepRecord], list[tuple[int, in
     on = stage(reply, evaluate=scored)
     recipe.check(on.around.brief, total_steps=STEPS)
     records, calls, before = [], [], (0, 0)
-    async for record in descend(recipe, start(recipe, total=STEPS), on.around):
+    async for record, _ in descend(recipe, start(recipe, total=STEPS), on.around):
         now = (len(scored.asked), len(on.optimizer.requests))
         calls.append((now[0] - before[0], now[1] - before[1]))
         records.append(record)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +114,6 @@ def step(best: str = BEST) -> StepRecord:
     """The first step: one proposal is scored and selected, one is rejected."""
     found = Candidate(id="1.1", prompt=Prompt.of(best), parent="0.0", fate="scored", score=1.0, rows=2, distance=4)
     rejected = Candidate(id="1.2", prompt=Prompt.of(START), parent="0.0", fate="rejected", reason="tried before")
-    before = first_state()
-    after = replace(
-        before, step=1, survivors=(found,), best=found, past=(*before.past, found), row_scores={"1.1": (1.0, 1.0)}
-    )
     sent = SentRequest(
         purpose="proposal", message=Message(role="user", content=("Improve ", "this.")), parent="0.0", n=3, failed=1
     )
@@ -129,7 +124,8 @@ def step(best: str = BEST) -> StepRecord:
         candidates=(found, rejected),
         survivors=("1.1",),
         stop="perfect dev score",
-        state=after,
+        best=found,
+        total_steps=4,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from report_samples import VERDICT
 
 from promptdescent.records import Outcome, Verdict
-from promptdescent.report.verdict import KEEP_THE_OLD, reuse_sentence, sentence
+from promptdescent.verdict.words import KEEP_THE_OLD, reuse_sentence, sentence
 
 
 def say(*, same_prompt: bool = False, earlier_runs: int = 0, **changes: Any) -> str:

@@ -13,9 +13,10 @@ import pytest
 
 from promptdescent.llm.base import StoredReply, Totals
 from promptdescent.records import Reply, Usage
-from promptdescent.store.ledger import RunLedger, failure_counts, last_failure, totals_of
+from promptdescent.store.ledger import RunLedger, last_failure, totals_of
 from promptdescent.store.replies import CacheMode, RunReplies
 from promptdescent.store.store import Store
+from promptdescent.store.totals import run_totals
 from store.samples import BOUND, ODD, USAGE, OpenStore, begin, example, fail, manifest, pay, replies_to, stored
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +118,7 @@ async def test_failures_are_counted_by_role_and_kind(store: Store, run_id: str, 
         await ledger.fail(await begin(ledger, "a"), ODD, counter=kind, lost=False)
     await fail(ledger, "b", "judge", said="the last")
     await pay(ledger, [stored("c")])
-    assert failure_counts(store, run_id) == {"judge": {"timeout": 1}, "task": {"refused": 1, "timeout": 2}}
+    assert run_totals(store, run_id).failures == {"judge": {"timeout": 1}, "task": {"refused": 1, "timeout": 2}}
     assert last_failure(store, run_id, "task") == ODD
     assert last_failure(store, run_id, "judge") == "the last"
     assert last_failure(store, run_id, "optimizer") == ""

@@ -13,6 +13,7 @@ from promptdescent.errors import StoreError
 from promptdescent.records import Example, Split
 from promptdescent.store.ledger import RunLedger
 from promptdescent.store.store import RunStatus, Store
+from promptdescent.store.totals import run_totals
 from store.samples import ODD, OpenStore, example, manifest, pay, stored
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +185,11 @@ async def test_earlier_verdicts_count_by_shared_test_rows(store: Store) -> None:
     assert store.earlier_verdicts_on(this, []) == 0
 
 
+def foreign(store: Store, run_id: str) -> tuple[int, float | None]:
+    totals = run_totals(store, run_id)
+    return totals.foreign, totals.oldest_foreign
+
+
 async def test_replies_of_earlier_runs_are_counted_with_their_oldest_date(store: Store) -> None:
     earlier, older, this = (RunLedger(store, new_run(store)) for _ in range(3))
     await pay(older, [stored("a", at=300.0)])
@@ -194,8 +200,8 @@ async def test_replies_of_earlier_runs_are_counted_with_their_oldest_date(store:
     await pay(this, [stored("own", at=600.0)])
     await pay(earlier, [stored("own", at=50.0)])
     await this.use("own", "task", stored("own").usage)
-    assert store.foreign_replies(run_id) == (0, None)
+    assert foreign(store, run_id) == (0, None)
     await this.use("a", "task", stored("a").usage)
-    assert store.foreign_replies(run_id) == (1, 300.0)
+    assert foreign(store, run_id) == (1, 300.0)
     await this.use("b", "optimizer", stored("b").usage)
-    assert store.foreign_replies(run_id) == (3, 200.0)
+    assert foreign(store, run_id) == (3, 200.0)

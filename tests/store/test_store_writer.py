@@ -15,6 +15,7 @@ from promptdescent.store.ledger import RunLedger
 from promptdescent.store.listing import listed_runs
 from promptdescent.store.replies import RunReplies
 from promptdescent.store.store import Store
+from promptdescent.store.totals import run_totals
 from store.samples import USAGE, OpenStore, begin, example, fail, manifest, pay, stored
 
 pytestmark = pytest.mark.anyio
@@ -114,7 +115,7 @@ async def test_nothing_is_changed_or_deleted(open_store: OpenStore) -> None:
     store.claim(run_id)
     await RunReplies(store, RunLedger(store, run_id)._run_id, "store").find("a", ["a", "b"])
     store.find_run("latest")
-    store.foreign_replies(run_id)
+    run_totals(store, run_id)
     verbs = {statement.split()[0].upper() for statement in seen}
     assert verbs <= {"INSERT", "SELECT"}
     assert {"INSERT", "SELECT"} <= verbs

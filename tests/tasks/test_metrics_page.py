@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptdescent.cli.flags import FLAGS
+from promptdescent.cli.settings import FLAGS
 from promptdescent.records import Example
 from promptdescent.tasks.metrics import METRICS, choose_metric
 from promptdescent.tasks.scoring import close_metric

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import FLAGS, RUN, DryRunFlag, given, takes_settings
+from promptdescent.cli.flags import RUN, DryRunFlag
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
+from promptdescent.cli.settings import FLAGS, given, takes_settings
 from promptdescent.cli.study import AT_MOST, NO_PATIENCE, Lines, RayFlag, RunsInFlag, executor_for
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError

@@ -11,19 +11,10 @@ import typer
 
 from promptdescent import runner
 from promptdescent.assembly import Given
-from promptdescent.cli.flags import (
-    DEFAULT_STORE,
-    FLAGS,
-    DryRunFlag,
-    ProfileFlag,
-    QuietFlag,
-    Settings,
-    StoreFlag,
-    YesFlag,
-    given,
-    takes_settings,
-)
-from promptdescent.cli.running import Place, agreed, carry_out, foretell, opened_store
+from promptdescent.cli.flags import DEFAULT_STORE, DryRunFlag, ProfileFlag, QuietFlag, StoreFlag, YesFlag
+from promptdescent.cli.running import Place, agreed, carry_out, foretell
+from promptdescent.cli.settings import FLAGS, Settings, given, takes_settings
+from promptdescent.cli.stores import opened_store
 from promptdescent.config import OF_A_SEARCH, TASK_FILE_SUFFIXES, RunSpec, load_task_file
 from promptdescent.records import ScoredRows
 from promptdescent.report.evaluation import WRONG_SHOWN

@@ -10,7 +10,7 @@ import typer
 
 from promptdescent.cli import output
 from promptdescent.cli.flags import DEFAULT_STORE, RunArgument, StoreFlag
-from promptdescent.cli.running import opened_store
+from promptdescent.cli.stores import opened_store
 from promptdescent.errors import ConfigError
 from promptdescent.report.export import export_json, prompt_text
 from promptdescent.report.record import run_record

@@ -138,8 +138,7 @@ class PlainLines:
     def on_step(self, record: StepRecord) -> None:
         line = step_line(record)
         if self.last is not None:
-            state = record.state
-            now = replace(self.last, best_score=state.best.score, word_budget=record.word_budget)
+            now = replace(self.last, best_score=record.best.score, word_budget=record.word_budget)
             line += "; " + numbers(now, price=self._price, left=self._seconds_left)
         output.message(line)
 
@@ -159,7 +158,7 @@ def step_line(record: StepRecord) -> str:
     proposals = f"{len(scores)} of {len(record.candidates)} proposals scored"
     if dropped:
         proposals += f" on every dev row, {dropped} on some of them"
-    parts = [f"step {record.step}/{record.state.total_steps}: {proposals}"]
+    parts = [f"step {record.step}/{record.total_steps}: {proposals}"]
     if best is not None:
         parts.append(f"the best of them {score_text(best)}")
     if record.failed_proposals:

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import COST, ROWS, RUN, SEARCH, TASK, DryRunFlag, given, takes_settings
+from promptdescent.cli.flags import COST, ROWS, RUN, SEARCH, TASK, DryRunFlag
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
+from promptdescent.cli.settings import given, takes_settings
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError
 from promptdescent.experiments.race.contestants import FAMILIES, contestants_named
@@ -174,7 +175,7 @@ def install_peers(
     ] = None,
     into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="Where the environments go.")] = DEFAULT_PEERS,
 ) -> None:
-    """Make an environment for each of the other systems of a race, with the versions that its script is written for."""
+    """Make an environment for each of the other systems of a race, with the versions its script is written for."""
     install(tuple(names or ()), into.resolve(), say=output.message)
 
 

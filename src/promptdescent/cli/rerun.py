@@ -7,20 +7,11 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import (
-    DEFAULT_STORE,
-    RUN,
-    SEARCH,
-    ProfileFlag,
-    QuietFlag,
-    StoreFlag,
-    YesFlag,
-    given,
-    takes_settings,
-)
+from promptdescent.cli.flags import DEFAULT_STORE, RUN, SEARCH, ProfileFlag, QuietFlag, StoreFlag, YesFlag
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.progress import Reporter
 from promptdescent.cli.running import Ended, Place, agreed, carry_out
+from promptdescent.cli.settings import given, takes_settings
 from promptdescent.config import CHANGEABLE
 from promptdescent.llm.profile import Profile
 from promptdescent.rerunning import fork_of

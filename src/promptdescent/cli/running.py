@@ -10,13 +10,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from promptdescent import runner
 from promptdescent.assembly import NO_EXTRAS, Given
 from promptdescent.cli import output
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.profile_text import profile_text
 from promptdescent.cli.progress import Reporter, reporter
+from promptdescent.cli.stores import late_store
 from promptdescent.config import RunSpec
-from promptdescent.errors import PermanentError, PromptDescentError, StoreError, UnseenRequest
+from promptdescent.errors import PermanentError, PromptDescentError, UnseenRequest
 from promptdescent.llm.profile import Profile
 from promptdescent.phases import EvaluationResult, RunResult
 from promptdescent.prices import total_of
@@ -25,10 +27,7 @@ from promptdescent.report.cost import PricedModel, charge, priced_models
 from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import Record, changed_settings, run_record
 from promptdescent.report.text import printable, summary
-from promptdescent.runner import dry_run
-from promptdescent.store.database import is_there
 from promptdescent.store.late import LateStore
-from promptdescent.store.store import Store
 
 Ended: TypeAlias = RunResult | EvaluationResult
 
@@ -45,19 +44,6 @@ class Place:
     quiet: bool = False
     require_gain: bool = False
     profile: bool = False
-
-
-@contextlib.contextmanager
-def opened_store(where: str, *, must_exist: bool) -> Iterator[Store]:
-    """The store in a folder or at a database address. Raises :class:`StoreError`."""
-    with _late_store(where, must_exist=must_exist) as store:
-        yield store()
-
-
-def _late_store(where: str, *, must_exist: bool) -> LateStore:
-    if must_exist and not is_there(where):
-        raise StoreError(f"there is no store in {where}: name the folder of your runs with --store")
-    return LateStore(where)
 
 
 def carry_out(
@@ -77,7 +63,7 @@ def carry_out(
 def _carry_out(
     work: Work, place: Place, profile: Profile, *, must_exist: bool, shown: Callable[[Record], str]
 ) -> ExitCode:
-    with _late_store(place.store, must_exist=must_exist) as store:
+    with late_store(place.store, must_exist=must_exist) as store:
         watcher = reporter(quiet=place.quiet, price=PaidMoney(store))
         try:
             with watcher:
@@ -95,9 +81,19 @@ def _carry_out(
         return ExitCode.DONE
 
 
+def start_run(spec: RunSpec, place: Place, *, yes: bool) -> ExitCode:
+    """Start a run, which may ask whether it may call models outside this machine; as :func:`carry_out`."""
+    return carry_out(
+        lambda store, watcher, times: runner.start(
+            spec, store=store, observers=[watcher], confirm=lambda plan: agreed(plan.total, yes=yes), profile=times
+        ),
+        place,
+    )
+
+
 def foretell(spec: RunSpec, given: Given = NO_EXTRAS) -> None:
     """Print what a run would do and cost."""
-    would = dry_run(spec, given=given)
+    would = runner.dry_run(spec, given=given)
     for note in would.notes:
         output.message(note)
     output.result(printable(forecast_text(would.plan.as_data())))

@@ -9,7 +9,7 @@ import typer
 
 from promptdescent.cli import output
 from promptdescent.cli.flags import RUN
-from promptdescent.cli.running import opened_store
+from promptdescent.cli.stores import opened_store
 from promptdescent.report.listing import listing, listing_json
 from promptdescent.store.listing import count_runs, listed_runs
 

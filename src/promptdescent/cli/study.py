@@ -13,9 +13,10 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
-from promptdescent.cli.flags import FLAGS, RUN, SEARCH, DryRunFlag, Settings, given, takes_settings
+from promptdescent.cli.flags import RUN, SEARCH, DryRunFlag
 from promptdescent.cli.output import ExitCode
 from promptdescent.cli.running import agreed
+from promptdescent.cli.settings import FLAGS, Settings, given, takes_settings
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError, RunFailed
 from promptdescent.experiments.executor import Executor, Processes

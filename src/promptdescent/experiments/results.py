@@ -9,7 +9,7 @@ from dataclasses import replace
 from promptdescent.llm.choose import SIMULATED
 from promptdescent.llm.simulated import SimulatedTask, simulated
 from promptdescent.prices import total_of
-from promptdescent.records import OptimizerState, Prompt, RunManifest, StepRecord, Verdict, from_json
+from promptdescent.records import Candidate, Prompt, RunManifest, StepRecord, Verdict, from_json, read_step
 from promptdescent.report.cost import charge, priced_models
 from promptdescent.report.study.record import CurvePoint, Move, Status, StudyRun
 from promptdescent.store.ledger import totals_of
@@ -34,9 +34,9 @@ def study_run(store: Store, run: RunRow, named: StudyRun) -> StudyRun:
     if verdict is None:
         status: Status = "failed" if run.status.state == "failed" else "interrupted"
         return replace(measured, status=status, reason=run.status.reason or named.reason)
-    steps = [from_json(StepRecord, event.payload) for event in events if event.kind == "step"]
-    states = _states(events, steps)
-    best = states[-1][1].best
+    steps = [read_step(event.payload) for event in events if event.kind == "step"]
+    found = _best_so_far(events, steps)
+    best = found[-1][1]
     return replace(
         measured,
         status="finished",
@@ -46,21 +46,20 @@ def study_run(store: Store, run: RunRow, named: StudyRun) -> StudyRun:
         test_score=verdict.best_score,
         start_test_score=verdict.start_score,
         quality=quality(best.prompt),
-        steps=states[-1][1].step,
+        steps=steps[-1].step if steps else 0,
         ended_because=next(json.loads(event.payload)["reason"] for event in events if event.kind == "search ended"),
         curve=tuple(
-            CurvePoint(tokens=tokens, dev_score=state.best.score, quality=quality(state.best.prompt))
-            for tokens, state in states
+            CurvePoint(tokens=tokens, dev_score=one.score, quality=quality(one.prompt)) for tokens, one in found
         ),
         moves=tuple(move for step in steps if (move := _move(step)) is not None),
     )
 
 
-def _states(events: Sequence[Event], steps: Sequence[StepRecord]) -> list[tuple[int, OptimizerState]]:
-    """Tokens used and the state, after the starting prompt was scored and after each step."""
+def _best_so_far(events: Sequence[Event], steps: Sequence[StepRecord]) -> list[tuple[int, Candidate]]:
+    """Tokens used and the best prompt, after the starting prompt was scored and after each step."""
     start = next(json.loads(event.payload) for event in events if event.kind == "start")
-    first = (start["used"], from_json(OptimizerState, json.dumps(start["state"])))
-    return [first, *((step.used.tokens, step.state) for step in steps)]
+    first = (start["used"], from_json(Candidate, json.dumps(start["state"]["best"])))
+    return [first, *((step.used.tokens, step.best) for step in steps)]
 
 
 def _move(step: StepRecord) -> Move | None:

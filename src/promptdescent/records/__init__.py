@@ -16,7 +16,15 @@ from promptdescent.records.explanation import (
     RowDoubt,
 )
 from promptdescent.records.run import Progress, PromptScore, RunManifest, RunObserver, Verdict
-from promptdescent.records.search import OptimizerState, Purpose, RowHistory, SentRequest, StepRecord
+from promptdescent.records.search import (
+    OptimizerState,
+    Purpose,
+    RowHistory,
+    SentRequest,
+    StepRecord,
+    read_step,
+    state_inside,
+)
 from promptdescent.records.serial import from_json, to_json
 from promptdescent.records.task import (
     ROLES,
@@ -70,5 +78,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "from_json",
+    "read_step",
+    "state_inside",
     "to_json",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from promptdescent.records.calls import Usage
 from promptdescent.records.evaluation import Candidate
+from promptdescent.records.serial import from_json
 from promptdescent.records.task import Message, Role
 
 
@@ -90,7 +92,10 @@ class SentRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepRecord:
-    """One step of an optimizer, with every proposal it considered."""
+    """One step of an optimizer, with every proposal it considered.
+
+    The state after it is kept apart: it grows from step to step, and only the next step needs it.
+    """
 
     step: int
     """0 for the prompts that an initialization proposed."""
@@ -104,8 +109,10 @@ class StepRecord:
     """Ids of the prompts that the next step starts from, best first."""
     stop: str = ""
     """Why the search ends after this step; empty while it goes on."""
-    state: OptimizerState
-    """The state after the step."""
+    best: Candidate
+    """Highest dev score after the step among the prompts scored on every dev row, of all steps."""
+    total_steps: int
+    """T of the schedule."""
     used: Usage = field(default_factory=Usage)
     """All that the run had used when the step ended, of every role."""
     replies: Mapping[Role, Mapping[str, int]] = field(default_factory=dict)
@@ -117,3 +124,31 @@ class StepRecord:
     def failed_proposals(self) -> int:
         """Proposals that never came because their call failed for good."""
         return sum(one.failed for one in self.requests if one.purpose not in ("reflection", "summary"))
+
+
+def read_step(text: str) -> StepRecord:
+    """The step in ``text``, which is JSON by this version or by an earlier one, where steps held the state.
+
+    Raises ``pydantic.ValidationError`` for anything else.
+    """
+    if _STATE_INSIDE in text:
+        fields = json.loads(text)
+        state = fields.pop("state")
+        text = json.dumps({**fields, "best": state["best"], "total_steps": state["total_steps"]})
+    return from_json(StepRecord, text)
+
+
+def state_inside(text: str) -> OptimizerState | None:
+    """The state that a step by an earlier version holds; None for steps of this version."""
+    return from_json(_WithState, text).state if _STATE_INSIDE in text else None
+
+
+_STATE_INSIDE = '"state":{'
+"""Never part of a text in JSON, where its quotes would be escaped."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _WithState:
+    """What is read of a step by an earlier version to go on from it."""
+
+    state: OptimizerState

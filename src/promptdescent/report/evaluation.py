@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, get_args
 
 from promptdescent.records import Example, Outcome, OutcomeKind, PromptScore, RunManifest
-from promptdescent.report.verdict import percent
+from promptdescent.verdict.words import score_sentence
 
 WRONG_SHOWN = 5
 """Rows with a low score that are shown unless another number is asked for."""
 
 LONGEST_LINE = 160
 """Characters of a question, answer or reply that are shown."""
-
-ROWS = {"test": "test rows", "dev": "dev rows", "all": "rows of the data"}
 
 
 def evaluation_record(
@@ -65,20 +64,12 @@ def evaluation_sections(evaluation: Mapping[str, Any], *, wrong: int) -> list[st
 
 
 def _score(evaluation: Mapping[str, Any]) -> str:
-    low, high = evaluation["interval"]
-    scores = [evaluation["score"], *(one["score"] for one in evaluation["outcomes"] if one["score"] is not None)]
-    shares = all(0 <= score <= 1 for score in scores)
-
-    def written(score: float) -> str:
-        return percent(score) if shares else f"{score:.4g}"
-
-    name = "Score" if evaluation["objective"] == "mean" else evaluation["objective"].capitalize()
-    found = (
-        f"{name}: {written(evaluation['score'])} on {evaluation['rows']:,} {ROWS[evaluation['on']]} "
-        f"(95 % interval {written(low)} to {written(high)}, {evaluation['interval_method']})."
-    )
-    common = evaluation["commonest_answer_score"]
-    return found if common is None else f"{found} Always answering the commonest label would score {written(common)}."
+    known = {field.name: evaluation[field.name] for field in fields(PromptScore) if field.name != "outcomes"}
+    outcomes = [
+        Outcome(example=one["row"], kind=one["kind"], score=one["score"], answer=one["answer"])
+        for one in evaluation["outcomes"]
+    ]
+    return score_sentence(PromptScore(**known, outcomes=tuple(outcomes)))
 
 
 def _kinds(evaluation: Mapping[str, Any]) -> str:

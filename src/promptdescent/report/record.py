@@ -14,7 +14,6 @@ from promptdescent.records import (
     Candidate,
     Evaluation,
     Example,
-    OptimizerState,
     Outcome,
     PromptScore,
     Role,
@@ -24,16 +23,17 @@ from promptdescent.records import (
     Usage,
     Verdict,
     from_json,
+    read_step,
 )
 from promptdescent.report.cost import money, priced_models
 from promptdescent.report.evaluation import evaluation_record
 from promptdescent.report.failures import failure_record
 from promptdescent.report.judging import judge_record
-from promptdescent.report.verdict import reuse_sentence, sentence
-from promptdescent.store.ledger import failure_counts, totals_of
 from promptdescent.store.store import Event, RunRow, Store
+from promptdescent.store.totals import RunTotals, run_totals
 from promptdescent.store.working_time import last_sent, seconds_at_work
 from promptdescent.text import word_count, word_edit_distance
+from promptdescent.verdict.words import reuse_sentence, sentence
 
 Record: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -64,12 +64,13 @@ def run_record(store: Store, run: str) -> Record:
     """
     row = store.find_run(run)
     manifest, events = row.manifest, store.events(row.id)
-    steps = [from_json(StepRecord, event.payload) for event in _of(events, "step")]
-    scored_start, state = _start(events)
-    state = steps[-1].state if steps else state
+    steps = [read_step(event.payload) for event in _of(events, "step")]
+    scored_start, best = _start(events)
+    best = steps[-1].best if steps else best
     verdicts = [from_json(Verdict, event.payload) for event in _of(events, "verdict")]
     verdict = verdicts[-1] if verdicts else None
-    totals = totals_of(store, row.id)
+    counted = run_totals(store, row.id)
+    totals = counted.by_role()
     cost = money(priced_models(manifest, changed_settings(events)), totals, at=row.created_at)
     earlier_runs = _earlier_use(store, row)
     return {
@@ -91,11 +92,11 @@ def run_record(store: Store, run: str) -> Record:
             "rows": scored_start.rows if scored_start else 0,
             "words": word_count(manifest.prompt),
         },
-        "best": _best(manifest.prompt, state),
-        "verdict": _verdict(verdict, manifest.prompt, state, earlier_runs),
+        "best": _best(manifest.prompt, best),
+        "verdict": _verdict(verdict, manifest.prompt, best, earlier_runs),
         "evaluation": evaluation_record(manifest, *_evaluation(store, row, events)),
         "search": {
-            "steps_done": state.step if state else 0,
+            "steps_done": steps[-1].step if steps else 0,
             "total_steps": manifest.total_steps,
             "ended_because": _ended_because(events),
         },
@@ -111,12 +112,12 @@ def run_record(store: Store, run: str) -> Record:
             for role in manifest.models
         },
         "failures": failure_record(
-            manifest.models, failure_counts(store, row.id), _outcomes_outside_steps(scored_start, verdict), steps
+            manifest.models, counted.failures, _outcomes_outside_steps(scored_start, verdict), steps
         ),
         "money": cost,
         "forecast": _forecast(events, totals, cost),
         "earlier_use_of_test_rows": earlier_runs,
-        "replies_from_earlier_runs": _foreign_replies(store, row.id),
+        "replies_from_earlier_runs": _foreign_replies(counted),
     }
 
 
@@ -195,14 +196,14 @@ def _without_path(model: Record) -> Record:
     return {**model, "name": "local"} if model["name"].startswith("local:") else model
 
 
-def _start(events: Sequence[Event]) -> tuple[Evaluation | None, OptimizerState | None]:
-    """The starting prompt on the dev rows, and the state after it."""
+def _start(events: Sequence[Event]) -> tuple[Evaluation | None, Candidate | None]:
+    """The starting prompt on the dev rows, and as the best prompt so far."""
     starts = _of(events, "start")
     if not starts:
         return None, None
     payload = json.loads(starts[-1].payload)
     evaluation = from_json(Evaluation, json.dumps(payload["evaluation"]))
-    return evaluation, from_json(OptimizerState, json.dumps(payload["state"]))
+    return evaluation, from_json(Candidate, json.dumps(payload["state"]["best"]))
 
 
 def _evaluation(store: Store, row: RunRow, events: Sequence[Event]) -> tuple[PromptScore | None, dict[str, Example]]:
@@ -213,9 +214,9 @@ def _evaluation(store: Store, row: RunRow, events: Sequence[Event]) -> tuple[Pro
     return scores[-1], {example.id: example for rows in store.examples(row.id).values() for example in rows}
 
 
-def _best(start: str, state: OptimizerState | None) -> Record:
+def _best(start: str, best: Candidate | None) -> Record:
     """The best prompt so far; ``distance`` is the one from the starting prompt, in words."""
-    if state is None:
+    if best is None:
         return {
             "id": None,
             "prompt": start,
@@ -224,7 +225,6 @@ def _best(start: str, state: OptimizerState | None) -> Record:
             "distance": 0,
             "words": word_count(start),
         }
-    best = state.best
     return {
         "id": best.id,
         "prompt": best.prompt.text,
@@ -235,10 +235,10 @@ def _best(start: str, state: OptimizerState | None) -> Record:
     }
 
 
-def _verdict(verdict: Verdict | None, start: str, state: OptimizerState | None, earlier_runs: int) -> Record | None:
+def _verdict(verdict: Verdict | None, start: str, best: Candidate | None, earlier_runs: int) -> Record | None:
     if verdict is None:
         return None
-    best = state.best.prompt.text if state else start
+    found = best.prompt.text if best else start
     return {
         "start_score": verdict.start_score,
         "best_score": verdict.best_score,
@@ -253,7 +253,7 @@ def _verdict(verdict: Verdict | None, start: str, state: OptimizerState | None, 
         "interval_method": verdict.interval_method,
         "commonest_answer_score": verdict.commonest_answer_score,
         "gain_shown": verdict.gain_shown,
-        "sentence": sentence(verdict, same_prompt=best == start, earlier_runs=earlier_runs),
+        "sentence": sentence(verdict, same_prompt=found == start, earlier_runs=earlier_runs),
     }
 
 
@@ -328,9 +328,9 @@ def _earlier_use(store: Store, row: RunRow) -> int:
     return store.earlier_verdicts_on(row.id, tested)
 
 
-def _foreign_replies(store: Store, run_id: str) -> Record:
-    count, oldest = store.foreign_replies(run_id)
-    return {"count": count, "oldest": None if oldest is None else date(oldest)}
+def _foreign_replies(totals: RunTotals) -> Record:
+    oldest = totals.oldest_foreign
+    return {"count": totals.foreign, "oldest": None if oldest is None else date(oldest)}
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from promptdescent.report.failures import failure_text
 from promptdescent.report.forecast import used_against_forecast
 from promptdescent.report.numbers import dollars, table
 from promptdescent.report.record import Record
-from promptdescent.report.verdict import percent
+from promptdescent.verdict.words import percent
 
 STATUS_WORDS = {
     "running": "still running",

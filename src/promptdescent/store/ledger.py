@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from promptdescent.llm.base import NOTHING, StoredReply, Totals
-from promptdescent.records import ROLES, Role, Usage
+from promptdescent.records import Role, Usage
 from promptdescent.store.schema import pack, tables, unpack
 from promptdescent.store.store import Store
+from promptdescent.store.totals import run_totals
 
 _ONE_CALL = Usage(calls=1)
 
@@ -27,7 +27,8 @@ class RunLedger:
         self._writer = store.database.writer
         self._run_id = run_id
         self._open: dict[int, tuple[Role, Usage]] = {}
-        self._totals, self._last_attempt = _totals_and_last(store, run_id)
+        before = run_totals(store, run_id)
+        self._totals, self._last_attempt, self._last_use = before.by_role(), before.last_attempt, max(0, before.last_use)
 
     async def begin(self, call: str, role: Role, *, bound: Usage) -> int:
         """Record that an attempt at ``call`` is about to be sent; return the attempt's number."""
@@ -126,6 +127,7 @@ class RunLedger:
         }
 
     def _use(self, call: str, role: Role, usage: Usage) -> dict[str, object]:
+        self._last_use += 1
         return {
             "run_id": self._run_id,
             "call": call,
@@ -133,30 +135,13 @@ class RunLedger:
             "calls": usage.calls,
             "tokens_in": usage.tokens_in,
             "tokens_out": usage.tokens_out,
+            "number": self._last_use,
         }
 
 
 def totals_of(store: Store, run_id: str) -> Mapping[Role, Totals]:
     """What a run has used and paid so far, whoever holds it."""
-    return _totals_and_last(store, run_id)[0]
-
-
-def failure_counts(store: Store, run_id: str) -> dict[Role, dict[str, int]]:
-    """How many attempts of each role failed, by counter."""
-    from sqlalchemy import func, select
-
-    attempts, ends = tables().attempts, tables().attempt_ends
-    query = (
-        select(attempts.c.role, ends.c.counter, func.count().label("count"))
-        .join_from(attempts, ends, (ends.c.run_id == attempts.c.run_id) & (ends.c.attempt == attempts.c.attempt))
-        .where(attempts.c.run_id == run_id, ends.c.counter.is_not(None))
-        .group_by(attempts.c.role, ends.c.counter)
-        .order_by(attempts.c.role, ends.c.counter)
-    )
-    counts: dict[Role, dict[str, int]] = {}
-    for row in store.database.read(query):
-        counts.setdefault(row.role, {})[row.counter] = row.count
-    return counts
+    return run_totals(store, run_id).by_role()
 
 
 def last_failure(store: Store, run_id: str, role: Role) -> str:
@@ -173,75 +158,3 @@ def last_failure(store: Store, run_id: str, role: Role) -> str:
     )
     found = store.database.read(query)
     return str(unpack(found[0].error)) if found else ""
-
-
-def _totals_and_last(store: Store, run_id: str) -> tuple[dict[Role, Totals], int]:
-    """The sums in the tables by role, and the number of the last attempt."""
-    paid, lost, last = _attempted(store, run_id)
-    used = _used(store, run_id)
-    totals = {
-        role: Totals(used=used.get(role, NOTHING), paid=paid.get(role, NOTHING), lost=lost.get(role, NOTHING))
-        for role in ROLES
-    }
-    return totals, last
-
-
-def _attempted(store: Store, run_id: str) -> tuple[dict[Role, Usage], dict[Role, Usage], int]:
-    """By role: all attempts, those that are lost, and the number of the last one."""
-    from sqlalchemy import case, func, or_, select
-
-    attempts, ends = tables().attempts, tables().attempt_ends
-    is_lost = or_(ends.c.attempt.is_(None), ends.c.lost)
-
-    def total(value: Any) -> Any:
-        return func.coalesce(func.sum(value), 0)
-
-    query = (
-        select(
-            attempts.c.role,
-            func.count().label("calls"),
-            func.max(attempts.c.attempt).label("last"),
-            total(ends.c.tokens_in).label("tokens_in"),
-            total(ends.c.tokens_out).label("tokens_out"),
-            total(case((is_lost, 1), else_=0)).label("lost"),
-            total(case((is_lost, attempts.c.reserved_in), else_=0)).label("lost_in"),
-            total(case((is_lost, attempts.c.reserved_out), else_=0)).label("lost_out"),
-        )
-        .join_from(
-            attempts,
-            ends,
-            (ends.c.run_id == attempts.c.run_id) & (ends.c.attempt == attempts.c.attempt),
-            isouter=True,
-        )
-        .where(attempts.c.run_id == run_id)
-        .group_by(attempts.c.role)
-    )
-    paid: dict[Role, Usage] = {}
-    lost: dict[Role, Usage] = {}
-    last = 0
-    for row in store.database.read(query):
-        last = max(last, row.last)
-        paid[row.role] = Usage(calls=row.calls, tokens_in=int(row.tokens_in), tokens_out=int(row.tokens_out))
-        lost[row.role] = Usage(calls=int(row.lost), tokens_in=int(row.lost_in), tokens_out=int(row.lost_out))
-    return paid, lost, last
-
-
-def _used(store: Store, run_id: str) -> dict[Role, Usage]:
-    """The sums of the used calls in the table, by role."""
-    from sqlalchemy import func, select
-
-    uses = tables().uses
-    query = (
-        select(
-            uses.c.role,
-            func.sum(uses.c.calls).label("calls"),
-            func.sum(uses.c.tokens_in).label("tokens_in"),
-            func.sum(uses.c.tokens_out).label("tokens_out"),
-        )
-        .where(uses.c.run_id == run_id)
-        .group_by(uses.c.role)
-    )
-    return {
-        row.role: Usage(calls=int(row.calls), tokens_in=int(row.tokens_in), tokens_out=int(row.tokens_out))
-        for row in store.database.read(query)
-    }

@@ -101,11 +101,13 @@ def calls_sent(store: Store, run_id: str) -> Mapping[str, Role]:
 
 async def adopt_uses(store: Store, run_id: str, origin: str) -> None:
     """Count the calls that the origin used as used by a run that is held, too."""
-    from sqlalchemy import select
+    from sqlalchemy import func, select
 
+    store.check_held(run_id)
     uses, own = tables().uses, tables().uses.alias()
     known = select(own.c.call).where(own.c.run_id == run_id)
     found = store.database.read(select(uses).where(uses.c.run_id == origin, uses.c.call.not_in(known)))
-    store.check_held(run_id)
+    last = store.database.read(select(func.max(uses.c.number)).where(uses.c.run_id == run_id))[0][0] or 0
     if found:
-        await store.database.writer.write({"uses": [{**row._asdict(), "run_id": run_id} for row in found]})
+        rows = [{**row._asdict(), "run_id": run_id, "number": number} for number, row in enumerate(found, last + 1)]
+        await store.database.writer.write({"uses": rows})

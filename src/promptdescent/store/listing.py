@@ -1,11 +1,13 @@
-"""The runs of a store, each with the little that a list says of it. However many there are, three queries read them."""
+"""The runs of a store, each with the little that a list says of it, found by words and tags and put in order. However
+many there are, three queries read them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from promptdescent.records import ROLES, Role
 from promptdescent.store.schema import tables
@@ -58,17 +60,103 @@ class ListedRun:
     evaluation: ListedScore | None
     calls: int
     """Attempts sent so far, of every role: what the run pays for."""
+    prompt: str = ""
+    """The starting prompt, or the one that was scored."""
+    tags: tuple[str, ...] = ()
+    explains: str = ""
+    """Id of the run whose found prompt this one measures piece by piece; empty for every other run."""
 
 
-def listed_runs(store: Store, *, last: int | None = None) -> tuple[ListedRun, ...]:
-    """The ``last`` runs, or all, newest first. Raises :class:`~promptdescent.errors.StoreError`."""
-    rows = store.database.read(_runs(last))
+Sort = Literal["started", "score", "gain", "calls", "recipe", "status"]
+"""What runs are put in order by: the newest first, the highest first, or by the alphabet."""
+
+
+def listed_runs(
+    store: Store,
+    *,
+    last: int | None = None,
+    search: str = "",
+    sort: Sort = "started",
+    reverse: bool = False,
+    tags: Collection[str] = (),
+) -> tuple[ListedRun, ...]:
+    """The first ``last`` runs, or all, of those that are looked for, in order.
+
+    Args:
+        store: where they are.
+        last: how many at most.
+        search: words that a run must have, all of them: the beginning of its id, or a part of its recipe, models, tags,
+            status or starting prompt, without regard to case.
+        sort: the order; of equals the newest come first, and runs that lack what is sorted by come last.
+        reverse: the other way round, but for those that lack it.
+        tags: tags that a run must have, all of them.
+
+    Raises :class:`~promptdescent.errors.StoreError`.
+    """
+    by_number = not search.split() and not tags and sort == "started" and not reverse
+    rows = store.database.read(_runs(last if by_number else None))
     if not rows:
         return ()
     oldest = rows[-1].number
     statuses = store.statuses(since=oldest)
     summaries = _summaries(store, since=oldest)
-    return tuple(_listed(row, statuses[row.id], summaries.get(row.id, {})) for row in rows)
+    listed = [_listed(row, statuses[row.id], summaries.get(row.id, {})) for row in rows]
+    if by_number:
+        return tuple(listed)
+    return chosen(listed, search=search, sort=sort, reverse=reverse, tags=tags)[:last]
+
+
+def chosen(
+    newest_first: Sequence[ListedRun],
+    *,
+    search: str = "",
+    sort: Sort = "started",
+    reverse: bool = False,
+    tags: Collection[str] = (),
+) -> tuple[ListedRun, ...]:
+    """Those of the runs that are looked for, in order; the arguments are those of :func:`listed_runs`."""
+    words = search.casefold().split()
+    found = [run for run in newest_first if set(tags) <= set(run.tags) and _has(run, words)]
+    return tuple(_in_order(found, sort, reverse=reverse))
+
+
+def _has(run: ListedRun, words: Sequence[str]) -> bool:
+    """Whether the run has all of the words, which have no upper case."""
+    if not words:
+        return True
+    texts = [run.recipe, *run.models.values(), *run.tags, run.status.state, run.prompt]
+    texts += ["explains", run.explains] if run.explains else []
+    # A line break keeps a word from being found across two of them.
+    everything = "\n".join(texts).casefold()
+    return all(word in everything or run.id.startswith(word) for word in words)
+
+
+def _score(run: ListedRun) -> float | None:
+    """On the dev rows of a search, else that of an evaluation."""
+    return run.evaluation.score if run.evaluation else run.best_score
+
+
+_HIGHEST_FIRST: Mapping[Sort, Callable[[ListedRun], float | None]] = {
+    "score": _score,
+    "gain": lambda run: run.verdict.difference if run.verdict else None,
+    "calls": lambda run: run.calls,
+}
+_BY_ALPHABET: Mapping[Sort, Callable[[ListedRun], str]] = {
+    "recipe": lambda run: run.recipe,
+    "status": lambda run: run.status.state,
+}
+
+
+def _in_order(newest_first: Sequence[ListedRun], sort: Sort, *, reverse: bool) -> list[ListedRun]:
+    """Sorting keeps the order of equals, so that the newest of them stay first."""
+    if sort in _BY_ALPHABET:
+        return sorted(newest_first, key=_BY_ALPHABET[sort], reverse=reverse)
+    if sort not in _HIGHEST_FIRST:
+        return list(reversed(newest_first) if reverse else newest_first)
+    value = _HIGHEST_FIRST[sort]
+    known = [(number, run) for run in newest_first if (number := value(run)) is not None]
+    known.sort(key=lambda one: one[0], reverse=not reverse)
+    return [*(run for _, run in known), *(run for run in newest_first if value(run) is None)]
 
 
 def count_runs(store: Store) -> int:
@@ -130,6 +218,9 @@ def _listed(row: Any, status: RunStatus, summaries: Mapping[str, Any]) -> Listed
         verdict=verdict and ListedVerdict(**verdict),
         evaluation=evaluation and ListedScore(**evaluation),
         calls=row.calls,
+        prompt=str(manifest.get("prompt", "")),
+        tags=tuple(summaries.get("tags", {}).get("tags", ())),
+        explains=str(manifest.get("explains", "")),
     )
 
 

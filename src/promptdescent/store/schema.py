@@ -3,7 +3,7 @@
 ::
 
     runs ──┬── examples                      the rows that a run uses, by split
-           ├── events                        what happened, in order: status, starting prompt, steps, verdict, notes
+           ├── events                        what happened, in order: status, starting prompt, steps, states, totals, verdict, notes
            ├── attempts ── attempt_ends      every request sent, and how it ended
            │       └────── replies           what came, by cache key; the first reply of a key in a run stays
            └── uses                          each distinct call that a run used, paid for by itself or an earlier run
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of the newest migration; revisions are numbers, so that a newer store is told from an older one."""
 
 
@@ -149,6 +149,8 @@ def _define_calls(metadata: MetaData) -> None:
         sa.Column("calls", sa.Integer, nullable=False),
         sa.Column("tokens_in", sa.Integer, nullable=False),
         sa.Column("tokens_out", sa.Integer, nullable=False),
+        sa.Column("number", sa.Integer, nullable=True),
+        sa.Index("uses_number", "run_id", "number"),
     )
 
 

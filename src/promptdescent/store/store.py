@@ -27,6 +27,8 @@ EventKind = Literal[
     "status",
     "start",
     "step",
+    "state",
+    "totals",
     "search ended",
     "verdict",
     "note",
@@ -36,9 +38,13 @@ EventKind = Literal[
     "explanation",
     "tags",
 ]
-"""A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a verdict a Verdict, an
-explanation an Explanation of the run's found prompt, tags a list of all that the run has from then on.
+"""A status holds a :class:`RunStatus`, a start the scored starting prompt, a step a StepRecord, a state the
+OptimizerState after the step before it, totals the RunTotals up to then, a verdict a Verdict, an explanation an
+Explanation of the run's found prompt, tags a list of all that the run has from then on.
 """
+
+ASIDE: tuple[EventKind, ...] = ("state", "totals")
+"""Kinds of which only the newest is of use, and the states are large: read when they are asked for by name."""
 
 Clock: TypeAlias = Callable[[], float]
 """Unix time in seconds."""
@@ -178,21 +184,30 @@ class Store:
 
     async def append(self, run_id: str, kind: EventKind, payload: str) -> None:
         """Add an event to a run that is held; return when it is committed. ``payload`` is JSON text without secrets."""
+        await self.append_all(run_id, [(kind, payload)])
+
+    async def append_all(self, run_id: str, events: Sequence[tuple[EventKind, str]]) -> None:
+        """Add events, kind and payload of each, all or none of them; as :meth:`append` else."""
         self.check_held(run_id)
-        if kind not in get_args(EventKind):
-            raise ValueError(f"event kind {kind!r}: pass one of {', '.join(get_args(EventKind))}")
+        for kind, _ in events:
+            if kind not in get_args(EventKind):
+                raise ValueError(f"event kind {kind!r}: pass one of {', '.join(get_args(EventKind))}")
         if run_id not in self._last_seq:
             self._last_seq[run_id] = self._newest_seq(run_id)
-        self._last_seq[run_id] += 1
-        row = {
-            "run_id": run_id,
-            "seq": self._last_seq[run_id],
-            "at": self.clock(),
-            "kind": kind,
-            "payload": payload,
-            "summary": summary_of(kind, payload),
-        }
-        await self.database.writer.write({"events": [row]})
+        first, at = self._last_seq[run_id] + 1, self.clock()
+        self._last_seq[run_id] += len(events)
+        rows = [
+            {
+                "run_id": run_id,
+                "seq": seq,
+                "at": at,
+                "kind": kind,
+                "payload": payload,
+                "summary": summary_of(kind, payload),
+            }
+            for seq, (kind, payload) in enumerate(events, start=first)
+        ]
+        await self.database.writer.write({"events": rows})
 
     def _newest_seq(self, run_id: str) -> int:
         from sqlalchemy import func, select
@@ -206,16 +221,22 @@ class Store:
         await self.append(run_id, "status", to_json(RunStatus(state=state, reason=reason)))
 
     def events(self, run_id: str, kind: EventKind | None = None) -> tuple[Event, ...]:
-        """A run's events in order, all or those of one kind."""
+        """A run's events in order: those of one kind, or all but those ``ASIDE``."""
         from sqlalchemy import select
 
         events = tables().events
         query = select(events).where(events.c.run_id == run_id).order_by(events.c.seq)
-        if kind is not None:
-            query = query.where(events.c.kind == kind)
-        return tuple(
-            Event(seq=row.seq, at=row.at, kind=row.kind, payload=row.payload) for row in self.database.read(query)
-        )
+        query = query.where(events.c.kind.not_in(ASIDE) if kind is None else events.c.kind == kind)
+        return tuple(_event(row) for row in self.database.read(query))
+
+    def newest(self, run_id: str, kind: EventKind) -> Event | None:
+        """A run's last event of a kind; None if there is none."""
+        from sqlalchemy import select
+
+        events = tables().events
+        query = select(events).where(events.c.run_id == run_id, events.c.kind == kind)
+        found = self.database.read(query.order_by(events.c.seq.desc()).limit(1))
+        return _event(found[0]) if found else None
 
     def status(self, run_id: str) -> RunStatus:
         """How a run stands. One that says it is running while no process holds it was killed: it is interrupted."""
@@ -315,21 +336,6 @@ class Store:
 
     # --- what a run owes to earlier ones ---
 
-    def foreign_replies(self, run_id: str) -> tuple[int, float | None]:
-        """How many replies a run used that other runs had paid for, and when the oldest came, in Unix seconds."""
-        from sqlalchemy import func, select
-
-        uses, others, own = tables().uses, tables().replies, tables().replies.alias()
-        # As a list, which is read in one go; asked call by call it would be found in as many places.
-        paid_itself = uses.c.call.in_(select(own.c.call).where(own.c.run_id == run_id))
-        query = (
-            select(func.count(others.c.key.distinct()), func.min(others.c.created_at))
-            .join(uses, uses.c.call == others.c.call)
-            .where(uses.c.run_id == run_id, others.c.run_id != run_id, ~paid_itself)
-        )
-        found = self.database.read(query)[0]
-        return found[0], found[1]
-
     def earlier_verdicts_on(self, run_id: str, example_ids: Iterable[str]) -> int:
         """How many earlier runs have a verdict on test rows of which some are among ``example_ids``."""
         from sqlalchemy import select
@@ -346,6 +352,10 @@ class Store:
             found = self.database.read(select(runs.c.id).where(runs.c.number < this, judged, shared))
             earlier.update(row.id for row in found)
         return len(earlier)
+
+
+def _event(row: Any) -> Event:
+    return Event(seq=row.seq, at=row.at, kind=row.kind, payload=row.payload)
 
 
 def _listed(found: Sequence[Any]) -> str:

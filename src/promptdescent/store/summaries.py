@@ -8,7 +8,11 @@ from typing import Any
 
 from promptdescent.store.schema import pack
 
-_TAKEN = {"verdict": ("difference", "interval", "gain_shown"), "evaluation": ("on", "score", "interval")}
+_TAKEN = {
+    "verdict": ("difference", "interval", "gain_shown"),
+    "evaluation": ("on", "score", "interval"),
+    "tags": ("tags",),
+}
 """Fields of a payload that are its summary, by kind."""
 
 SUMMARIZED = frozenset({"start", "step", *_TAKEN})
@@ -17,7 +21,7 @@ SUMMARIZED = frozenset({"start", "step", *_TAKEN})
 
 def summary_of(kind: str, payload: str) -> str | None:
     """The summary of an event as JSON text: of a start or step the best dev score so far, of a verdict or an evaluation
-    what it says.
+    what it says, of tags all of them.
 
     None for events that a listing does not look at, and for those that lack what it asks for.
     """
@@ -34,6 +38,7 @@ def summary_of(kind: str, payload: str) -> str | None:
 
 def _best_of(payload: Mapping[str, Any]) -> str | None:
     try:
-        return pack({"best": payload["state"]["best"]["score"]})
+        # A start holds the state, and so did the steps of earlier versions.
+        return pack({"best": payload.get("state", payload)["best"]["score"]})
     except (KeyError, TypeError):
         return None

@@ -151,14 +151,14 @@ async def _steps(setup: RunSetup, engine: RunEngine, caps: Mapping[Role, int], f
     note(found, task.start, state.best.score)
     at_start = {role: engine.totals[role].paid.tokens for role in ROLES}
     while not (reason := stop_reason(recipe, state, around.brief)):
-        step = await take_step(recipe, state, around)
+        step, state = await take_step(recipe, state, around)
         for candidate in step.candidates:
             # Those that were scored bit by bit; of the others it only says once more what is known.
             if candidate.fate == "scored":
                 note(found, candidate.prompt, candidate.score)
         used = {role: engine.totals[role].paid.tokens for role in ROLES}
-        steps = horizon(step.state.step, at_start=at_start, used=used, caps=caps) if step.step else setup.plan.steps
-        state = replace(step.state, total_steps=steps)
+        steps = horizon(step.step, at_start=at_start, used=used, caps=caps) if step.step else setup.plan.steps
+        state = replace(state, total_steps=steps)
     print(reason, file=sys.stderr)
 
 

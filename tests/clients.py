@@ -1,33 +1,36 @@
 """Command lines that start in a moment and can be killed: each is forked off a process that has loaded everything.
 
-    with Nursery() as nursery:
-        client = nursery.start(["optimize", "rows.csv", ...], log=Path("log"))
-        client.kill()                  # SIGKILL
-        assert client.wait() == -9
+    client = nursery().start(["optimize", "rows.csv", ...], log=Path("log"))
+    client.kill()                  # SIGKILL
+    assert client.wait() == -9
 
-Starting an interpreter and loading the program takes a second, a hundred times of which no test can afford. What runs
-is the program's own ``main``, in a process of its own; only the waits between its retries are shortened.
+Starting an interpreter and loading the program takes a second, hundreds of times of which no test can afford. What runs
+is the program's own ``main``, in a process of its own. All clients have the nursery's seed of hashes, which is another
+one than that of the tests' own process.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
 import os
-import pkgutil
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 FIRST_WAIT = 0.01
 LONGEST_WAIT = 0.05
-"""Seconds between attempts, in place of the program's half a second and more."""
+"""Seconds between attempts where a client is ``hasty``, in place of the program's half a second and more."""
 
+_COMMANDS = ("evaluate", "export", "optimize", "rerun", "resume", "runs", "show")
 _HEAVY = ("aiohttp", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "pydantic", "rich")
 
 
@@ -38,7 +41,7 @@ class Client:
     pid: int
     nursery: Nursery
     log: Path
-    """What it prints, to either stream."""
+    """What it prints, to stdout, and to stderr unless that has a file of its own."""
 
     def poll(self) -> int | None:
         """Its exit code, or minus the signal that ended it; None while it runs."""
@@ -63,12 +66,6 @@ class Nursery:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def __enter__(self) -> Nursery:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """End it, and the clients that are left."""
         assert self._process.stdin is not None
@@ -77,9 +74,24 @@ class Nursery:
         self._process.stdout.close()
         self._process.wait()
 
-    def start(self, arguments: Sequence[object], *, log: Path, environment: Mapping[str, str] | None = None) -> Client:
-        """Start ``promptdescent`` with these arguments, and these variables besides those of this process."""
-        pid = self.ask(start=[str(one) for one in arguments], log=str(log), environment=dict(environment or {}))
+    def start(
+        self,
+        arguments: Sequence[object],
+        *,
+        log: Path,
+        errors: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        hasty: bool = False,
+    ) -> Client:
+        """Start ``promptdescent`` with these arguments in this process's folder, with its variables and these."""
+        pid = self.ask(
+            start=[str(one) for one in arguments],
+            log=str(log),
+            errors=str(errors or log),
+            environment={**os.environ, **(environment or {})},
+            folder=str(Path.cwd()),
+            hasty=hasty,
+        )
         assert pid is not None
         return Client(pid=pid, nursery=self, log=log)
 
@@ -92,16 +104,20 @@ class Nursery:
         return answer
 
 
+@cache
+def nursery() -> Nursery:
+    """The one nursery of this process; it ends with it."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
+
+
 # --- in the nursery's process ----------------------------------------------------------------------------------------
 
 
 def _load() -> None:
     """Import whatever a client may need, so that it need not."""
-    package = importlib.import_module("promptdescent")
-    for module in pkgutil.walk_packages(package.__path__, "promptdescent."):
-        if "migrations" not in module.name:
-            importlib.import_module(module.name)
-    for name in _HEAVY:
+    for name in (*(f"promptdescent.cli.{command}" for command in _COMMANDS), *_HEAVY):
         importlib.import_module(name)
 
 
@@ -112,17 +128,23 @@ def _run(question: Mapping[str, Any]) -> None:
 
     code = 70
     try:
-        for stream, descriptor in (os.devnull, 0), (question["log"], 1), (question["log"], 2):
+        for stream, descriptor in (os.devnull, 0), (question["log"], 1), (question["errors"], 2):
             os.dup2(os.open(stream, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+        os.environ.clear()
         os.environ.update(question["environment"])
-        RetryPolicy.__init__.__kwdefaults__.update(first_wait=FIRST_WAIT, longest_wait=LONGEST_WAIT)
+        os.chdir(question["folder"])
+        if question["hasty"]:
+            RetryPolicy.__init__.__kwdefaults__.update(first_wait=FIRST_WAIT, longest_wait=LONGEST_WAIT)
         sys.argv = ["promptdescent", *question["start"]]
         try:
             main()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:  # as the interpreter does
+            traceback.print_exc()
+            code = 1
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

@@ -1,0 +1,75 @@
+"""The dashboard as an application: which address shows what."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptdescent.dashboard.charts import ChartData
+from promptdescent.dashboard.data import Data
+from promptdescent.dashboard.live import Live
+from promptdescent.dashboard.pages import Pages
+from promptdescent.dashboard.rendering import Views
+from promptdescent.dashboard.run_list import RunList
+from promptdescent.dashboard.security import Guard
+from promptdescent.dashboard.shelf import Shelf
+from promptdescent.dashboard.streams import Streams
+from promptdescent.errors import PromptDescentError
+from promptdescent.version import __version__
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(store_address: str, token: str | None = None) -> FastAPI:
+    """The dashboard over the store, or over the folder of a study.
+
+    Args:
+        store_address: a folder or a ``postgresql://`` address. It need not hold a store yet: pages say so until it does.
+        token: what a browser or client has to show; without one only requests to a name of this machine are answered.
+
+    The application opens no store before the first page is asked for. ``app.state.live.close()`` ends the streams of
+    events, which a server has to do before it waits for its connections to end.
+    """
+    from fastapi import FastAPI
+    from starlette.exceptions import HTTPException
+    from starlette.staticfiles import StaticFiles
+
+    shelf = Shelf(store_address)
+    runs, live, views, charts = RunList(shelf), Live(shelf), Views(), ChartData(shelf)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        yield
+        live.close()
+        shelf.close()
+
+    app = FastAPI(
+        title="promptdescent", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+    )
+    app.state.live = live
+    pages, streams, data = Pages(shelf, runs, views), Streams(shelf, live, views), Data(shelf, runs, charts)
+    readable = ["GET", "HEAD"]
+    for path, answer in pages.by_path().items():
+        app.add_api_route(path, answer, methods=readable, response_model=None)
+    for path, answer in data.by_path().items():
+        app.add_api_route(path, answer, methods=readable, response_model=None)
+    # These take what FastAPI would have to import at the top of a module to know: the request.
+    app.add_route("/compare", pages.compare, methods=readable)
+    app.add_route("/api/compare/charts", data.compared, methods=readable)
+    app.add_route("/runs/{run}/events", streams.events, methods=["GET"])
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    async def failed(request: Request, error: Exception) -> Response:
+        return pages.failed(request.url.path, error)
+
+    app.add_exception_handler(PromptDescentError, failed)
+    app.add_exception_handler(HTTPException, failed)
+    app.add_middleware(Guard, token=token)
+    return app

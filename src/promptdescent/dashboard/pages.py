@@ -1,0 +1,174 @@
+"""The pages: what answers an address with HTML. Each reads the store in a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from promptdescent.dashboard.charts import runs_chart
+from promptdescent.dashboard.rendering import Views, stylesheet
+from promptdescent.dashboard.run_list import RunList, RunQuery
+from promptdescent.dashboard.shelf import Found, Shelf
+from promptdescent.dashboard.standing import StandingReader, steps_after
+from promptdescent.errors import ConfigError, PromptDescentError, StoreError
+from promptdescent.report.charts import charts_of
+from promptdescent.report.comparing import MOST_RUNS, compare_runs
+from promptdescent.report.comparing_prompts import compare_prompts
+from promptdescent.report.html.render import live_figures
+from promptdescent.report.page.content import read_page
+from promptdescent.report.page.diff import diff_of
+from promptdescent.report.study.analysis import analyse
+from promptdescent.report.study.files import load
+from promptdescent.report.study.tables import headline, tables
+from promptdescent.store.listing import listed_runs
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_NEAREST = 5
+_RECENT_STEPS = 20
+"""Steps that the page of a run that goes shows at first; all are under its candidates."""
+
+
+class Pages:
+    """All pages over one shelf of stores."""
+
+    def __init__(self, shelf: Shelf, runs: RunList, views: Views) -> None:
+        self._shelf = shelf
+        self._runs = runs
+        self._views = views
+
+    def by_path(self) -> dict[str, Callable[..., Any]]:
+        """What answers which address."""
+        return {
+            "/": self.runs,
+            "/runs/{run}": self.run,
+            "/runs/{run}/candidates": self.candidates,
+            "/runs/{run}/candidates/{candidate}": self.candidate,
+            "/study": self.study,
+            "/style/page.css": self.style,
+        }
+
+    # --- pages ---
+
+    def runs(self, q: str = "", tag: str = "", sort: str = "started", order: str = "", page: str = "1") -> Any:
+        """All runs, a page at a time."""
+        query = RunQuery.of(q, tag, sort, order, page)
+        return self._html("runs.html", part=self._runs.part(query), query=query, most_compared=MOST_RUNS)
+
+    def run(self, run: str) -> Any:
+        """Everything of a run; how it stands, as long as it is not finished."""
+        found = self._shelf.find(run)
+        page = read_page(found.store, found.row.id)
+        standing = steps = None
+        if page.status != "finished":
+            standing = StandingReader(found.store, found.row.id).read()
+            # What came since is told by the stream of events, which goes on after ``seq``.
+            known = [step for step in steps_after(found.store, found.row.id, 0) if step.seq <= standing.seq]
+            steps = known[-_RECENT_STEPS:]
+        figures = live_figures(charts_of(page))
+        return self._html("run.html", page=page, figures=figures, standing=standing, steps=steps)
+
+    def candidates(self, run: str) -> Any:
+        """Every proposal of every step, the newest step first."""
+        found = self._shelf.find(run)
+        return self._html("candidates.html", run=found.row, steps=steps_after(found.store, found.row.id, 0))
+
+    def candidate(self, run: str, candidate: str) -> Any:
+        """One proposal: what it changed, what asked for it, what became of it."""
+        found = self._shelf.find(run)
+        for step in steps_after(found.store, found.row.id, 0):
+            for one in step.record.candidates:
+                if one.id == candidate:
+                    request = None if one.request is None else step.record.requests[one.request]
+                    parent = _parent_text(found, one.parent)
+                    diff = None if parent is None else diff_of(parent, one.prompt.text)
+                    return self._html(
+                        "candidate.html", run=found.row, step=step.record, one=one, request=request, diff=diff
+                    )
+        raise StoreError(f"run {found.row.id} has no candidate {candidate}: its page lists all that there are")
+
+    def compare(self, request: Request) -> Response:
+        """Runs side by side."""
+        names = list(dict.fromkeys(filter(None, request.query_params.getlist("run"))))
+        if len(names) < 2:
+            return self._html("compare_none.html", most_compared=MOST_RUNS)
+        found = [self._shelf.find(name) for name in names]
+        if len({id(one.store) for one in found}) > 1:
+            raise ConfigError("runs of different tasks or seeds of a study are compared by the study's tables")
+        compared = compare_runs(found[0].store, [one.row.id for one in found])
+        first = compared.runs[0]
+        diffs = [(other, diff_of(first.prompt, other.prompt)) for other in compared.runs[1:]]
+        chart = runs_chart([read_page(one.store, one.row.id) for one in found])
+        figures = live_figures([chart] if chart else [])
+        return self._html("compare.html", compared=compared, diffs=diffs, figures=figures)
+
+    def study(self) -> Any:
+        """The tables of the study whose folder is served."""
+        record = load(self._shelf.folder) if self._shelf.folder else None
+        if record is None:
+            raise StoreError(
+                f"there is no study in {self._shelf.address}: serve the folder of one that has come to its end"
+            )
+        made = tables(record, analyse(record))
+        return self._html("study.html", study=record, headline=headline(record), tables=made)
+
+    def style(self) -> Response:
+        """The stylesheet that report and pages share."""
+        from starlette.responses import Response
+
+        headers = {"cache-control": "max-age=60"}
+        return Response(stylesheet(), media_type="text/css; charset=utf-8", headers=headers)
+
+    def failed(self, path: str, error: Exception) -> Response:
+        """What an address shows that has nothing to show: why, and where to go instead."""
+        from starlette.exceptions import HTTPException
+        from starlette.responses import JSONResponse
+
+        status = 404 if isinstance(error, StoreError) else 400
+        reason = str(error)
+        if isinstance(error, HTTPException):
+            status = error.status_code
+            reason = "There is no such page." if status == 404 else error.detail
+        gone = isinstance(error, StoreError) and self._store_gone()
+        status = 503 if gone else status
+        if path.startswith("/api/"):
+            return JSONResponse({"error": reason}, status)
+        near = () if gone else self._near(path)
+        return self._html("error.html", status=status, reason=reason, gone=gone, near=near)
+
+    # --- helpers ---
+
+    def _html(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        from starlette.responses import HTMLResponse
+
+        shown = {"store": self._shelf.address, "has_study": self._shelf.study, "status": status, **values}
+        return HTMLResponse(self._views.page(template, **shown), status)
+
+    def _store_gone(self) -> bool:
+        try:
+            return not any(True for _ in self._shelf.stores())
+        except PromptDescentError:
+            return True
+
+    def _near(self, path: str) -> list[str]:
+        """Ids of runs that look like the one in the address, else of the newest ones."""
+        try:
+            newest = [run.id for store in self._shelf.stores() for run in listed_runs(store, last=1000)]
+        except PromptDescentError:
+            return []
+        parts = path.split("/")
+        asked = parts[2] if len(parts) > 2 and parts[1] == "runs" else ""
+        return get_close_matches(asked, newest, n=_NEAREST, cutoff=0.4) or newest[:_NEAREST]
+
+
+def _parent_text(found: Found, parent: str | None) -> str | None:
+    """The prompt that a proposal was written from; None if it is not on record."""
+    if parent is None:
+        return None
+    try:
+        return compare_prompts(found.store, f"{found.row.id}:{parent}").after.text
+    except PromptDescentError:
+        return None

@@ -1,0 +1,74 @@
+"""The figure of an explanation: what each piece of a prompt is worth."""
+
+from __future__ import annotations
+
+from promptdescent.report.charts.chart import BLUE, GREY, INK, Chart, named, styled, values
+from promptdescent.report.page.explanation import ExplanationSection
+
+_NAME = 36
+"""Characters of a piece beside its bar."""
+MOST_PIECES = 40
+"""Pieces that are drawn, those with the largest effects."""
+
+_MATTERS, _OPEN = "raises the score", "no effect shown"
+
+
+def explanation_chart(section: ExplanationSection) -> Chart | None:
+    """Pieces with effects and intervals, in the order of the prompt; None if there is no piece."""
+    import altair as alt
+
+    if not section.pieces:
+        return None
+    largest = sorted(section.pieces, key=lambda piece: -abs(piece.difference))[:MOST_PIECES]
+    pieces = sorted(largest, key=lambda piece: piece.number)
+    factor, unit = (100, "points") if section.shares else (1, "score")
+    data = values(
+        [
+            {
+                "piece": f"{piece.number}. {_short(piece.text)}",
+                "effect": factor * piece.difference,
+                "low": factor * piece.interval[0],
+                "high": factor * piece.interval[1],
+                "kind": _MATTERS if piece.matters else _OPEN,
+            }
+            for piece in pieces
+        ]
+    )
+    y = alt.Y("piece:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, grid=False))
+    colour = alt.Color(
+        "kind:N", scale=named([_MATTERS, _OPEN], [BLUE, GREY]), legend=alt.Legend(orient="top", title=None)
+    )
+    base = alt.Chart(data)
+    layers = [
+        alt.Chart(values([{}])).mark_rule(color=INK, strokeDash=[2, 2]).encode(x=alt.XDatum(0)),
+        base.mark_rule(strokeWidth=2).encode(
+            x=alt.X("low:Q", title=f"effect in {unit}"), x2="high:Q", y=y, color=colour
+        ),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=alt.X("effect:Q", title=f"effect in {unit}"),
+            y=y,
+            color=colour,
+            shape=alt.Shape(
+                "kind:N", scale=alt.Scale(domain=[_MATTERS, _OPEN], range=["diamond", "circle"]), legend=None
+            ),
+        ),
+    ]
+    shown = "" if len(pieces) == len(section.pieces) else f" The {len(pieces)} largest effects are drawn."
+    matter = sum(piece.matters for piece in section.pieces)
+    return Chart(
+        name="explanation",
+        title="What each piece is worth",
+        summary=f"{matter} of {len(section.pieces)} pieces are shown to raise the score; the lines are 95 % intervals."
+        f"{shown}",
+        spec=styled(alt.layer(*layers), height=60 + 26 * len(pieces)),
+        header=("Piece", "Effect", "Shown to raise the score"),
+        rows=tuple(
+            (f"{piece.number}. {piece.text.strip()}", piece.effect, "yes" if piece.matters else "no")
+            for piece in section.pieces
+        ),
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _NAME else line[: _NAME - 1] + "…"

@@ -1,0 +1,203 @@
+"""What each of several factors does, from prompts that hold different selections of them.
+
+A *design* says which factors are present in which prompt. Every prompt is scored on the same rows, and every row is
+fitted on its own by least squares, so that an effect is a mean over rows: its interval covers which rows were drawn and
+how each row answers to each wording.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from operator import mul
+
+Presence = tuple[bool, ...]
+"""Which factors a prompt holds, shape (factors,)."""
+
+_TRIES = 32
+"""Columns that are drawn for each factor, of which the one that is least alike to the earlier ones is taken."""
+
+_SINGULAR = 1e-9
+"""A pivot, or what is left of a column, below this share of its size counts as zero."""
+
+
+def balanced_design(factors: int, prompts: int, *, seed: int) -> tuple[Presence, ...]:
+    """At most ``prompts`` different selections in which every factor is present in one half and absent in the other.
+
+    All selections where there are not more of them. Else random ones, each followed by its complement, which keeps
+    what a factor does apart from what pairs of factors do together (foldover: Box and Wilson 1951, J. R. Statist. Soc.
+    B 13:1-45); of several random columns the one is taken that agrees least with those before it.
+
+    Args:
+        factors: number of factors, at least 1.
+        prompts: at least 2; of an odd number one is left out.
+        seed: of the random columns.
+
+    Returns:
+        Presences, shape (at most prompts, factors), in a random order of the pairs of complements.
+
+    Raises:
+        ValueError: a number is too small.
+    """
+    if factors < 1 or prompts < 2:
+        raise ValueError(f"got {factors} factors and {prompts} prompts: pass at least 1 and 2")
+    if 2**factors <= prompts:
+        return tuple(product((True, False), repeat=factors))
+    half = prompts // 2
+    rng = random.Random(seed)
+    columns: list[int] = []
+    for _ in range(factors):
+        drawn = [_balanced_column(half, rng) for _ in range(_TRIES)]
+        columns.append(min(drawn, key=lambda column: sum(_agreement(column, other, half) for other in columns)))
+    first = [tuple(bool(column >> place & 1) for column in columns) for place in range(half)]
+    distinct = dict.fromkeys(one for some in first for one in (some, tuple(not present for present in some)))
+    return tuple(distinct)
+
+
+def _balanced_column(length: int, rng: random.Random) -> int:
+    """A column of bits of which half are set."""
+    column = 0
+    for place in rng.sample(range(length), length // 2):
+        column |= 1 << place
+    return column
+
+
+def _agreement(first: int, second: int, length: int) -> int:
+    """Squared sum of the products of two columns of signs."""
+    return (length - 2 * (first ^ second).bit_count()) ** 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairValues:
+    """What two factors do, row by row, averaged over the selections of the others. Shape (rows,) each."""
+
+    first: tuple[float, ...]
+    """Score with both less score without the first."""
+    second: tuple[float, ...]
+    both: tuple[float, ...]
+    """Score with both less score without either."""
+    overlap: tuple[float, ...]
+    """``both`` less ``first`` less ``second``: what the two do only in each other's absence; 0 where they add up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fit:
+    """Rows that were scored under the same prompts, and the least squares for them."""
+
+    prompts: tuple[int, ...]
+    """Places of these prompts in the design."""
+    columns: list[list[float]]
+    """The intercept, and each factor as 1/2 or -1/2. Shape (factors + 1, prompts)."""
+    solver: list[list[float]]
+    """Scores to coefficients: (X'X)^-1 X', shape (factors + 1, prompts)."""
+
+
+class RowwiseEffects:
+    """Factors fitted to each row's scores: score = level + the sum of the effects of what is present.
+
+    A row lacks what it was not scored under; one with too few scores for a fit is left out.
+    """
+
+    def __init__(self, design: Sequence[Presence], scores: Sequence[Sequence[float | None]]) -> None:
+        """``scores``: one sequence per prompt of the design, all on the same rows; None where a score is missing.
+
+        Raises:
+            ValueError: the shapes do not agree.
+        """
+        if len(design) != len(scores) or len({len(some) for some in scores}) > 1 or len(set(map(len, design))) != 1:
+            raise ValueError("pass the scores of every prompt of the design, all on the same rows")
+        self._factors = len(design[0])
+        fits: dict[tuple[int, ...], _Fit | None] = {}
+        self._rows: list[tuple[_Fit, list[float]]] = []
+        self._coefficients: list[list[float]] = []
+        for row in zip(*scores, strict=True):
+            known = [(place, score) for place, score in enumerate(row) if score is not None]
+            prompts = tuple(place for place, _ in known)
+            if prompts not in fits:
+                fits[prompts] = _fit(design, prompts)
+            fit = fits[prompts]
+            if fit is not None:
+                values = [score for _, score in known]
+                self._rows.append((fit, values))
+                self._coefficients.append([_dot(weights, values) for weights in fit.solver])
+
+    @property
+    def rows(self) -> int:
+        """Rows that have a fit."""
+        return len(self._rows)
+
+    def effect(self, factor: int) -> tuple[float, ...]:
+        """What a factor does, row by row: score with it less score without it. Shape (rows,)."""
+        return tuple(coefficients[factor + 1] for coefficients in self._coefficients)
+
+    def pair(self, first: int, second: int) -> PairValues | None:
+        """What two factors do together; None if the design cannot tell it from other effects.
+
+        The product of the two is added to the fit, by what is left of it beside the factors (Frisch and Waugh 1933,
+        Econometrica 1:387-401).
+        """
+        products: dict[int, tuple[list[float], list[float], float] | None] = {}
+        values: list[tuple[float, float, float, float]] = []
+        for (fit, scores), coefficients in zip(self._rows, self._coefficients, strict=True):
+            if id(fit) not in products:
+                products[id(fit)] = _product(fit, first, second)
+            found = products[id(fit)]
+            if found is None:
+                continue
+            left, share, size = found
+            together = _dot(left, scores) / size
+            one = coefficients[first + 1] - share[first + 1] * together
+            other = coefficients[second + 1] - share[second + 1] * together
+            values.append((one + together / 2, other + together / 2, one + other, -together))
+        if len(values) < 2:
+            return None
+        alone, second_alone, both, overlap = zip(*values, strict=True)
+        return PairValues(first=alone, second=second_alone, both=both, overlap=overlap)
+
+
+def _fit(design: Sequence[Presence], prompts: tuple[int, ...]) -> _Fit | None:
+    """The least squares for rows with scores under these prompts; None if they do not tell the factors apart."""
+    chosen = [design[place] for place in prompts]
+    factors = len(design[0])
+    columns = [[1.0] * len(chosen)] + [[some[k] - 0.5 for some in chosen] for k in range(factors)]
+    inverse = _inverse([[_dot(a, b) for b in columns] for a in columns])
+    if inverse is None:
+        return None
+    by_prompt = list(zip(*columns, strict=True))
+    solver = [[_dot(line, values) for values in by_prompt] for line in inverse]
+    return _Fit(prompts=prompts, columns=columns, solver=solver)
+
+
+def _product(fit: _Fit, first: int, second: int) -> tuple[list[float], list[float], float] | None:
+    """Of the product of two factors: what is left of it beside the factors, its coefficients on them, and the squared
+    size of what is left; None if nothing is.
+    """
+    together = list(map(mul, fit.columns[first + 1], fit.columns[second + 1]))
+    share = [_dot(weights, together) for weights in fit.solver]
+    explained = [_dot(share, values) for values in zip(*fit.columns, strict=True)]
+    left = [value - other for value, other in zip(together, explained, strict=True)]
+    size = _dot(left, left)
+    return None if size <= _SINGULAR * len(left) else (left, share, size)
+
+
+def _dot(first: Sequence[float], second: Sequence[float]) -> float:
+    return sum(map(mul, first, second))
+
+
+def _inverse(matrix: list[list[float]]) -> list[list[float]] | None:
+    """The inverse by Gauss-Jordan elimination with row exchanges; None if there is none. Shape (n, n)."""
+    n = len(matrix)
+    work = [[*line, *(float(k == place) for k in range(n))] for place, line in enumerate(matrix)]
+    scale = max(abs(value) for line in matrix for value in line) or 1.0
+    for k in range(n):
+        pivot = max(range(k, n), key=lambda place: abs(work[place][k]))
+        if abs(work[pivot][k]) <= _SINGULAR * scale:
+            return None
+        work[k], work[pivot] = work[pivot], work[k]
+        divisor = work[k][k]
+        work[k] = [value / divisor for value in work[k]]
+        for place in range(n):
+            factor = work[place][k]
+            if place != k and factor:
+                work[place] = [value - factor * top for value, top in zip(work[place], work[k], strict=True)]
+    return [line[n:] for line in work]

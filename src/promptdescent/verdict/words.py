@@ -1,0 +1,126 @@
+"""The verdict in plain words: a gain is claimed only if it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from promptdescent.records import PromptScore, ScoredRows, Verdict
+
+SCORED_ROWS: Mapping[ScoredRows, str] = {"test": "test rows", "dev": "dev rows", "all": "rows of the data"}
+
+KEEP_THE_OLD = "No real gain was shown; the starting prompt may stay."
+
+
+def sentence(verdict: Verdict, *, same_prompt: bool, earlier_runs: int) -> str:
+    """What the test rows say of the found prompt, how many they are, and what limits it.
+
+    Args:
+        verdict: the comparison.
+        same_prompt: whether the search ended with the starting prompt.
+        earlier_runs: how many runs before this one have a verdict on some of the same rows.
+    """
+    parts = [_claim(verdict, same_prompt), *_left_out(verdict), *_commonest(verdict), reuse_sentence(earlier_runs)]
+    return " ".join(part for part in parts if part)
+
+
+def reuse_sentence(earlier_runs: int) -> str:
+    """That the test rows are not fresh; empty if they are."""
+    if earlier_runs == 0:
+        return ""
+    runs = "1 earlier run" if earlier_runs == 1 else f"{earlier_runs} earlier runs"
+    return (
+        f"Some or all of these test rows were already used for the verdict of {runs} in this store, so the result may "
+        "look better than it is; rows that no run has seen would settle it."
+    )
+
+
+def score_sentence(score: PromptScore) -> str:
+    """What one prompt scores on its rows."""
+    scores = [score.score, *(one.score for one in score.outcomes if one.score is not None)]
+    written, _, _ = _written(scores)
+    low, high = score.interval
+    name = "Score" if score.objective == "mean" else score.objective.capitalize()
+    found = (
+        f"{name}: {written(score.score)} on {score.rows:,} {SCORED_ROWS[score.on]} "
+        f"(95 % interval {written(low)} to {written(high)}, {score.interval_method})."
+    )
+    common = score.commonest_answer_score
+    return found if common is None else f"{found} Always answering the commonest label would score {written(common)}."
+
+
+def _claim(verdict: Verdict, same_prompt: bool) -> str:
+    score, gap, unit = _formats(verdict)
+    if same_prompt:
+        return (
+            f"The search found nothing better than the starting prompt, {_which_scores(verdict)} "
+            f"{score(verdict.start_score)} on {_rows(verdict.rows, 'test row')}. {KEEP_THE_OLD}"
+        )
+    found, old = score(verdict.best_score), score(verdict.start_score)
+    low, high = verdict.interval
+    evidence = (
+        f"(95 % interval {gap(low)} to {gap(high)}{unit}, {_p_value(verdict.p_value)}, {verdict.test} test on "
+        f"{_rows(verdict.rows, 'test row')})"
+    )
+    change = f"{gap(verdict.difference)}{unit}"
+    both = f"it scores {found}, the starting prompt {old}"
+    if verdict.objective != "mean":
+        both = f"its {verdict.objective} is {found}, that of the starting prompt {old}"
+    measured = f"{both}: a difference of {change} {evidence}."
+    if verdict.gain_shown:
+        return f"The found prompt is better: {measured}"
+    if high < 0:
+        return f"The found prompt is worse on the test rows: {measured} Keep the starting prompt."
+    return f"The found prompt is not shown to be better: {measured} {KEEP_THE_OLD}"
+
+
+def _left_out(verdict: Verdict) -> list[str]:
+    found = []
+    if verdict.missing:
+        judged = any(outcome.grades for outcome in (*verdict.start_outcomes, *verdict.best_outcomes))
+        why = "a call failed for good" + (" or the judge gave no grade" if judged else "")
+        found.append(f"{_rows(verdict.missing, 'test row')} left out because {why}.")
+    if verdict.leaked:
+        found.append(f"{_rows(verdict.leaked, 'test row')} left out because a copy stands in the train or dev rows.")
+    return found
+
+
+def _commonest(verdict: Verdict) -> list[str]:
+    if verdict.commonest_answer_score is None:
+        return []
+    score, _, _ = _formats(verdict)
+    comparison = ""
+    if verdict.commonest_answer_score >= max(verdict.best_score, verdict.start_score):
+        comparison = ", as well as either prompt or better"
+    return [f"Always answering the commonest label would score {score(verdict.commonest_answer_score)}{comparison}."]
+
+
+def _which_scores(verdict: Verdict) -> str:
+    return "which scores" if verdict.objective == "mean" else f"whose {verdict.objective} is"
+
+
+def _formats(verdict: Verdict) -> tuple[Callable[[float], str], Callable[[float], str], str]:
+    """How scores and differences are written, and the unit of these: per cent and points for scores of 0 to 1."""
+    outcomes = (*verdict.start_outcomes, *verdict.best_outcomes)
+    scores = [one.score for one in outcomes if one.score is not None]
+    return _written([verdict.start_score, verdict.best_score, *scores])
+
+
+def _written(scores: Sequence[float]) -> tuple[Callable[[float], str], Callable[[float], str], str]:
+    if all(0 <= score <= 1 for score in scores):
+        return percent, lambda gap: f"{100 * gap:+.1f}", " points"
+    return lambda score: f"{score:.4g}", lambda gap: f"{gap:+.4g}", ""
+
+
+def percent(share: float) -> str:
+    """A share as per cent."""
+    return f"{100 * share:.1f} %"
+
+
+def _p_value(p_value: float) -> str:
+    if p_value < 0.001:
+        return "p < 0.001"
+    return f"p = {p_value:.4f}" if p_value < 0.1 else f"p = {p_value:.2f}"
+
+
+def _rows(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
