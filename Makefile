@@ -13,7 +13,7 @@ help:
 	@echo "make test     the tests"
 	@echo "make check    format, lint, types, import contracts"
 	@echo "make soak     what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
-	@echo "make pictures the README's pictures, drawn from runs on the simulated models"
+	@echo "make pictures the pictures of README, of real runs with the embedded model: a quarter of an hour"
 	@echo "make format   rewrite the code in the project's format"
 	@echo "make clean    remove .venv and caches (not .promptdescent, which holds your runs)"
 

@@ -8,8 +8,8 @@ The run is made by the loop itself with the parts of ``gpo``, on an optimizer mo
 scores that follow from prompt and row. Only the calls of the task model are not sent: each leaves the rows in the store
 that a call would have left, an attempt, its end, a reply and a use, and one in a hundred failed once before.
 
-Each figure is the median of five, each in a process of its own: seconds of wall time from an open store to the result
-with all modules loaded, and from the start of the process. The page cache of the system is warm.
+Each figure is the median of five, each in a process of its own whose store was just opened: seconds of wall time, and
+of processor time, which a busy machine lengthens less. The page cache of the system is warm.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from promptdescent.assembly import NO_EXTRAS, manifest_of, open_models, recipe_for
 from promptdescent.config import RunSpec
-from promptdescent.llm.base import Request, StoredReply
+from promptdescent.llm.base import Request
 from promptdescent.llm.budget import estimate_tokens
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.optimizer import Surroundings, descend, first_state
@@ -53,11 +52,12 @@ TRAIN_ROWS = 100
 FAILED = 100
 """One attempt in so many fails and is tried again."""
 LABELS = ("complaint", "praise", "question")
-WORDS = (
+TEXT = (
     "read the message with care and name what its writer wants first look for a problem that is told then for thanks or"
     " joy at last a question mark may hide a complaint while polite words often soften one decide by the main sentence"
     " ignore greetings names numbers and dates when two kinds fit choose that which asks for an action give one label"
-).split()
+)
+WORDS = TEXT.split()
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -248,21 +248,20 @@ def timed(job: str, where: str) -> dict[str, float]:
     """Seconds that a job takes in this process, and the size in bytes if its result is a text."""
     store = Store.open(where)
     work = JOBS[job](store)
-    began = time.perf_counter()
+    began, began_work = time.perf_counter(), time.process_time()
     result = work()
-    seconds = time.perf_counter() - began
+    seconds, at_work = time.perf_counter() - began, time.process_time() - began_work
     store.close()
-    return {"seconds": seconds, "bytes": len(result.encode()) if isinstance(result, str) else 0}
+    return {"seconds": seconds, "processor": at_work, "bytes": len(result.encode()) if isinstance(result, str) else 0}
 
 
 def measured(job: str, where: str, *, repeats: int = REPEATS) -> dict[str, float]:
-    """Medians of a job over processes of its own: seconds, those with the start of the process, and bytes."""
+    """Medians of a job over processes of its own: seconds, seconds of the processor, and bytes."""
     found = []
     for _ in range(repeats):
-        began = time.perf_counter()
         program = [sys.executable, __file__, "--job", job, "--store", where]
         done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)
-        found.append({**json.loads(done.stdout.splitlines()[-1]), "whole": time.perf_counter() - began})
+        found.append(json.loads(done.stdout.splitlines()[-1]))
     return {name: statistics.median(one[name] for one in found) for name in found[0]}
 
 
@@ -284,7 +283,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     options.add_argument("--steps", type=int, default=200)
     options.add_argument("--candidates", type=int, default=8)
-    options.add_argument("--rows", type=int, default=1_000, help="dev rows, and as many test rows")
+    options.add_argument("--rows", type=int, default=1_000, help="dev rows, and as many test rows; at least 20")
     options.add_argument("--store", help="folder or address; a run that is there is only measured")
     options.add_argument("--job", choices=list(JOBS), help=argparse.SUPPRESS)
     given = options.parse_args()
@@ -294,11 +293,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         where = given.store or temporary
         fill(where, steps=given.steps, candidates=given.candidates, rows=given.rows)
-        print("| | seconds | with the start of the process | MB |\n| --- | ---: | ---: | ---: |")
+        print("| | seconds | processor seconds | MB |\n| --- | ---: | ---: | ---: |")
         for job in JOBS:
             found = measured(job, where)
             size = f"{found['bytes'] / 1e6:.2f}" if found["bytes"] else ""
-            print(f"| {job} | {found['seconds']:.2f} | {found['whole']:.2f} | {size} |", flush=True)
+            print(f"| {job} | {found['seconds']:.2f} | {found['processor']:.2f} | {size} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,9 @@ def real_run(*, steps: int, dev_rows: int) -> Pattern:
             connection.row_factory = sqlite3.Row
             (run,) = connection.execute("SELECT manifest FROM runs")
             examples = [dict(row) for row in connection.execute("SELECT * FROM examples")]
-            events = [dict(row) for row in connection.execute("SELECT * FROM events ORDER BY seq")]
+            events = [
+                dict(row) for row in connection.execute("SELECT * FROM events WHERE kind != 'totals' ORDER BY seq")
+            ]
     return Pattern(manifest=run["manifest"], examples=examples, events=events)
 
 

@@ -12,6 +12,7 @@ one than that of the tests' own process.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -30,7 +31,7 @@ FIRST_WAIT = 0.01
 LONGEST_WAIT = 0.05
 """Seconds between attempts where a client is ``hasty``, in place of the program's half a second and more."""
 
-_COMMANDS = ("evaluate", "export", "optimize", "rerun", "resume", "runs", "show")
+_COMMANDS = ("evaluate", "optimize", "rerun", "resume", "show")
 _HEAVY = ("aiohttp", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "pydantic", "rich")
 
 
@@ -70,7 +71,8 @@ class Nursery:
         """End it, and the clients that are left."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
 
@@ -98,8 +100,11 @@ class Nursery:
     def ask(self, **question: Any) -> int | None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise RuntimeError("the nursery has ended; what it said is above") from None
         answer: int | None = json.loads(self._process.stdout.readline())
         return answer
 
@@ -116,9 +121,10 @@ def nursery() -> Nursery:
 
 
 def _load() -> None:
-    """Import whatever a client may need, so that it need not."""
+    """Import what clients need, so that they need not."""
     for name in (*(f"promptdescent.cli.{command}" for command in _COMMANDS), *_HEAVY):
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # the client that needs it says so
+            importlib.import_module(name)
 
 
 def _run(question: Mapping[str, Any]) -> None:

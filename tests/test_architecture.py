@@ -48,6 +48,14 @@ MAY_LOAD_AT_TOP = {
     "store/migrations/": {"alembic", "sqlalchemy"},  # run by alembic alone
 }
 
+MAY_IMPORT_BY_NAME = {
+    "__init__.py": {"import_module"},  # our public names, when they are first used
+    "cli/commands.py": {"import_module"},  # our commands, when they are called
+    "experiments/race/peers/": {"import_module"},  # another system
+    "tasks/benchmarks/hub_access.py": {"import_module"},  # an extra without types
+    "tasks/metrics/function.py": {"import_module"},  # the user's own module
+}
+
 CONCURRENT = frozenset(
     {
         "Process",
@@ -75,6 +83,7 @@ MAY_START_TASKS_OR_THREADS = {
     "llm/local.py": {"Thread", "to_thread"},  # the native library blocks
     "llm/function.py": {"to_thread"},  # a plain function of the user may block
     "api.py": {"Thread", "create_task"},  # the front door is sync, also inside a running loop
+    "dashboard/live.py": {"create_task", "to_thread"},  # reads a run for as long as pages watch it
     "store/": {"Thread", "to_thread"},  # the one writer
     "experiments/executor.py": {"Thread"},  # one per worker process, which it waits for
     "experiments/race/peers/": {"ThreadPoolExecutor"},  # a process of its own
@@ -130,6 +139,14 @@ def own_imports_in_functions(source: str) -> list[Finding]:
                 if name.split(".")[0] == "promptdescent"
             ]
     return sorted(set(found))
+
+
+def imports_by_name(source: str, path: str) -> list[int]:
+    """Lines that import a module by a name that is a value, in a file that may not."""
+    if "import_module" in allowed(path, MAY_IMPORT_BY_NAME):
+        return []
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [node.lineno for node in called if ast.unparse(node) in ("import_module", "importlib.import_module")]
 
 
 def heavy_imports_at_top(source: str, path: str) -> list[Finding]:
@@ -199,6 +216,11 @@ def test_own_modules_are_imported_at_the_top() -> None:
     assert {path: lines for path, lines in found.items() if lines} == {}
 
 
+def test_modules_are_imported_by_name_in_the_named_files_alone() -> None:
+    found = {inside(path): imports_by_name(path.read_text(encoding="utf-8"), inside(path)) for path in MODULES}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
 def test_heavy_modules_are_imported_where_they_are_used() -> None:
     found = {inside(path): heavy_imports_at_top(path.read_text(encoding="utf-8"), inside(path)) for path in MODULES}
     assert {path: lines for path, lines in found.items() if lines} == {}
@@ -251,6 +273,12 @@ def test_dependencies_are_those_imported() -> None:
 def test_an_own_import_in_a_function_is_found(line: str) -> None:
     assert own_imports_in_functions(f"class A:\n    async def f(self):\n        {line}\n")[0][0] == 3
     assert own_imports_in_functions(f"{line}\n\ndef f():\n    import json\n") == []
+
+
+@pytest.mark.parametrize("call", ["import_module(name)", "importlib.import_module(f'promptdescent.{name}')"])
+def test_an_import_by_name_is_found(call: str) -> None:
+    assert imports_by_name(f"def f(name):\n    return {call}\n", "runner.py") == [2]
+    assert imports_by_name(f"def f(name):\n    return {call}\n", "cli/commands.py") == []
 
 
 @pytest.mark.parametrize(

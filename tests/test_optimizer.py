@@ -174,7 +174,7 @@ async def test_dropped_candidates_keep_their_partial_score_and_are_not_asked_abo
 async def test_what_is_known_of_the_dev_rows_grows_with_each_step() -> None:
     recipe = gpo(2)
     before = start(recipe, 0.5)
-    record, state = await take_step(recipe, before, around(numbered, {"a0": 1.0, "a1": 0.0}.__getitem__))
+    _, state = await take_step(recipe, before, around(numbered, {"a0": 1.0, "a1": 0.0}.__getitem__))
     assert [one.weight for one in before.row_history] == [1.0] * 20
     assert [one.weight for one in state.row_history] == pytest.approx([2.8] * 20)
     assert state.row_history[0].total == pytest.approx(1.8)
@@ -195,9 +195,7 @@ async def two_steps(recipe: Recipe, surroundings: Surroundings) -> list[Step]:
 async def test_the_survivors_of_a_top_k_share_the_proposals() -> None:
     scores = {f"p1{index}": 0.2 + index / 10 for index in range(5)}
     recipe = gpo(5, selection=TopK(k=3))
-    (first, _), (second, _) = await two_steps(
-        recipe, around(unlike_any_or(scores), lambda text: scores.get(text, 0.0))
-    )
+    (first, _), (second, _) = await two_steps(recipe, around(unlike_any_or(scores), lambda text: scores.get(text, 0.0)))
     assert parents_of(first) == ["0.0"] * 5, "fewer survivors than it keeps: one has all proposals"
     assert first.survivors == ("1.5", "1.4", "1.3")
     assert parents_of(second) == ["1.5", "1.5", "1.4", "1.4", "1.3"]
@@ -475,7 +473,7 @@ async def recorded(
     records: list[str] = []
     try:
         async for record, _ in descend(recipe, start(recipe, 0.2, total=total), on.around):
-            records.append(to_json(record))  # noqa: PERF401 - a comprehension would lose them
+            records.append(to_json(record))
     except BudgetExhausted as error:
         records.append(str(error))
     if caps and caps.calls:

@@ -21,7 +21,10 @@ Scores = npt.NDArray[np.float64]
 """Shape (races, candidates, rows)."""
 
 PROMISE = 0.2
-RACES = 10_000
+RACES = 2_000
+
+many_races = pytest.mark.parametrize("races", [RACES, pytest.param(10_000, marks=pytest.mark.slow)])
+"""The fast lane simulates fewer; the claim is the same, and so are the seeds."""
 
 
 def right_or_wrong(accuracies: Sequence[float], rows: int, *, own: float, races: int = RACES, seed: int = 0) -> Scores:
@@ -63,8 +66,11 @@ def standard_error(share: float, races: int) -> float:
 @pytest.mark.parametrize("own", [0.15, 1.0], ids=["shared difficulty", "independent"])
 @pytest.mark.parametrize("accuracy", [0.5, 0.8, 0.95])
 @pytest.mark.parametrize(("candidates", "looks"), [(2, (25,)), (2, (6, 20, 40)), (8, (6, 20, 40))])
-def test_equal_candidates_right_or_wrong(candidates: int, looks: tuple[int, ...], accuracy: float, own: float) -> None:
-    scores = right_or_wrong([accuracy] * candidates, looks[-1], own=own)
+@many_races
+def test_equal_candidates_right_or_wrong(
+    candidates: int, looks: tuple[int, ...], accuracy: float, own: float, races: int
+) -> None:
+    scores = right_or_wrong([accuracy] * candidates, looks[-1], own=own, races=races)
     assert share_with_elimination(scores, looks) <= PROMISE
 
 
@@ -89,8 +95,9 @@ def skewed(races: int, candidates: int, rows: int) -> Scores:
 
 @pytest.mark.parametrize("draw", [graded, skewed])
 @pytest.mark.parametrize("candidates", [2, 8])
-def test_equal_candidates_on_other_scales(draw: Callable[[int, int, int], Scores], candidates: int) -> None:
-    assert 0.02 <= share_with_elimination(draw(RACES, candidates, 32), (8, 16, 32)) <= PROMISE
+@many_races
+def test_equal_candidates_on_other_scales(draw: Callable[[int, int, int], Scores], candidates: int, races: int) -> None:
+    assert 0.02 <= share_with_elimination(draw(races, candidates, 32), (8, 16, 32)) <= PROMISE
 
 
 @pytest.mark.parametrize(("candidates", "keep"), [(2, 1), (8, 1), (8, 3), (8, 7)])
@@ -132,12 +139,15 @@ def test_the_best_of_unequal_candidates_is_rarely_dropped() -> None:
 
 
 @pytest.mark.parametrize(("rows", "at_least"), [(100, 0.40), (240, 0.80)])
-def test_a_candidate_ten_points_worse_is_dropped_within_half_of_the_rows(rows: int, at_least: float) -> None:
+@many_races
+def test_a_candidate_ten_points_worse_is_dropped_within_half_of_the_rows(
+    rows: int, at_least: float, races: int
+) -> None:
     """Seven candidates of accuracy 0.7 and one of 0.6, natural outcomes, looks at a quarter and half of the rows."""
     looks = rows // 4, rows // 2
-    scores = right_or_wrong([0.7] * 7 + [0.6], looks[-1], own=0.15)
-    share = sum(7 in dropped(race.tolist(), looks) for race in scores) / RACES
-    assert share - 2 * standard_error(share, RACES) >= at_least
+    scores = right_or_wrong([0.7] * 7 + [0.6], looks[-1], own=0.15, races=races)
+    share = sum(7 in dropped(race.tolist(), looks) for race in scores) / races
+    assert share - 2 * standard_error(share, races) >= at_least
 
 
 def test_what_a_race_saves_and_loses() -> None:

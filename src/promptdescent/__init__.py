@@ -16,6 +16,7 @@ from promptdescent.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from promptdescent.api import evaluate as evaluate
+    from promptdescent.api import explain as explain
     from promptdescent.api import optimize as optimize
     from promptdescent.api import rerun as rerun
     from promptdescent.api import resume as resume
@@ -70,6 +71,7 @@ _HOMES = {
     "StoreError": "errors",
     "Verdict": "records",
     "evaluate": "api",
+    "explain": "api",
     "optimize": "api",
     "recipe_named": "recipes",
     "rerun": "api",

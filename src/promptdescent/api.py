@@ -1,4 +1,6 @@
-"""The command line's main jobs from Python: :func:`optimize`, :func:`evaluate`, :func:`resume` and :func:`rerun`."""
+"""The command line's main jobs from Python: :func:`optimize`, :func:`evaluate`, :func:`resume`, :func:`rerun` and
+:func:`explain`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ from promptdescent import rerunning, runner
 from promptdescent.assembly import Given
 from promptdescent.config import TASK_FILE_SUFFIXES, RunSpec, load_task_file
 from promptdescent.errors import ConfigError
+from promptdescent.explain import explaining
 from promptdescent.llm.base import LLM, Embedder
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.parts.recipe import Recipe, part_as_data
 from promptdescent.phases import EvaluationResult, RunResult
 from promptdescent.records import RunObserver, ScoredRows
+from promptdescent.records.explanation import Explanation
 from promptdescent.store.late import LateStore
 from promptdescent.tasks.metrics import FunctionMetric, Metric
 
@@ -43,6 +47,7 @@ def optimize(
     store: str | Path = DEFAULT_STORE,
     observers: Sequence[RunObserver] = (),
     yes: bool = False,
+    tags: Sequence[str] = (),
     **settings: Any,
 ) -> RunResult:
     """Improve a prompt and say whether the gain is real. Works inside a running event loop too, as in a notebook.
@@ -53,8 +58,9 @@ def optimize(
     "content"}`` messages that returns the reply. A recipe is a name, a mixture such as ``{"base": "gpo", "momentum":
     {"k": 5}}``, or a :class:`Recipe`, whose parts may be your own.
 
-    Without a cap, ``yes=True`` agrees to calls outside this machine. Raises :class:`PromptDescentError`; what each
-    kind means stands in ``promptdescent.errors``.
+    Without a cap, ``yes=True`` agrees to calls outside this machine. ``tags`` are words by which the run is found again
+    in ``promptdescent runs --tag``. Raises :class:`PromptDescentError`; what each kind means stands in
+    ``promptdescent.errors``.
     """
     spec, rows = _spec_and_rows(data)
     models = {"task_model": task_model, "optimizer_model": optimizer_model, "judge_model": judge_model}
@@ -73,7 +79,9 @@ def optimize(
 
     async def run() -> RunResult:
         with LateStore(store) as opened:
-            return await runner.start(spec, store=opened, given=given, observers=observers, confirm=lambda _: yes)
+            return await runner.start(
+                spec, store=opened, given=given, observers=observers, confirm=lambda _: yes, tags=tags
+            )
 
     return _in_loop(run())
 
@@ -206,6 +214,41 @@ def rerun(
             return cast("RunResult", result)
 
     return _in_loop(again())
+
+
+def explain(
+    run: str = "latest",
+    *,
+    prune: bool = False,
+    task_model: Model | None = None,
+    judge_model: Model | None = None,
+    metric: Metric | Callable[..., Any] | None = None,
+    store: str | Path = DEFAULT_STORE,
+    observers: Sequence[RunObserver] = (),
+    yes: bool = False,
+    **settings: Any,
+) -> Explanation:
+    """Measure what each sentence or phrase of a run's found prompt does to the score, which two say the same, and which
+    rows are doubtful; ``prune=True`` tries shorter prompts as well.
+
+    ``run`` is a prefix of its id. ``settings`` may set caps, prices and pace; the caps of the run do not count. Objects
+    are handed in again as for :func:`resume`. The calls belong to a run of their own.
+    """
+    given = Given(task_model=_llm(task_model), judge_model=_llm(judge_model), metric=_metric(metric))
+
+    async def measured() -> Explanation:
+        with LateStore(store) as late:
+            return await explaining.explain(
+                run,
+                store=late(),
+                prune=prune,
+                settings=settings,
+                given=given,
+                observers=observers,
+                confirm=lambda _: yes,
+            )
+
+    return _in_loop(measured())
 
 
 def _spec_and_rows(data: str | Path | Rows | RunSpec | None) -> tuple[RunSpec, Rows | None]:

@@ -26,7 +26,8 @@ from promptdescent.records import Example, Role, RunManifest, Split, to_json
 from promptdescent.tasks.datasets import DataSource, load_splits
 from promptdescent.tasks.judge import RIGHTNESS, Judge, Scale
 from promptdescent.tasks.metrics import FunctionMetric, Metric, metric_needs_target
-from promptdescent.tasks.splits import Splits, SplitSizes
+from promptdescent.tasks.review_file import read_left_out
+from promptdescent.tasks.splits import Splits, SplitSizes, without_rows
 from promptdescent.tasks.task import Task, build_task
 from promptdescent.version import __version__
 
@@ -117,7 +118,9 @@ def load_task(spec: RunSpec, given: Given) -> Task:
 
 
 def load_rows(spec: RunSpec, given: Given) -> Splits:
-    """The rows in the files of the spec, or in memory. Raises the :class:`InputError` family."""
+    """The rows in the files of the spec, or in memory, less those to leave out. Raises the :class:`InputError` family.
+    """
+    left_out = () if spec.leave_out is None else read_left_out(Path(spec.leave_out))
     source = DataSource(
         file=_path(spec.data),
         rows=given.rows,
@@ -131,7 +134,8 @@ def load_rows(spec: RunSpec, given: Given) -> Splits:
         sizes=SplitSizes(train=spec.train_rows, dev=spec.dev_rows, test=spec.test_rows),
         whole=spec.evaluate_on == "all",
     )
-    return load_splits(source, seed=spec.seed)
+    splits = load_splits(source, seed=spec.seed)
+    return splits if spec.leave_out is None else without_rows(splits, left_out, path=spec.leave_out)
 
 
 def rebuild_task(manifest: RunManifest, examples: Mapping[Split, tuple[Example, ...]], given: Given) -> Task:

@@ -22,7 +22,7 @@ from promptdescent.records import ModelSettings, Placement, Role, ScoredRows
 Cache = Literal["store", "run", "off"]
 Style = Literal["chat", "few-shot"]
 
-PATHS = ("data", "train", "dev", "test")
+PATHS = ("data", "train", "dev", "test", "leave_out")
 TEXTS = ("prompt", "second_round", "judge_rubric", "recipe")
 """Fields that hold a text or ``@FILE``."""
 TASK_FILE_SUFFIXES = (".yaml", ".yml")
@@ -67,6 +67,10 @@ class RunSpec:
     """Rows to take; by default at most 100 train, 100 dev and 300 test rows."""
     dev_rows: int | None = None
     test_rows: int | None = None
+    leave_out: str | None = None
+    """CSV file with the columns id and leave_out, as ``promptdescent rows --output`` writes it: rows with yes are taken
+    out after the split.
+    """
 
     # the task
     prompt: str | None = None

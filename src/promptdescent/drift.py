@@ -37,8 +37,9 @@ def check_files(manifest: RunManifest, examples: Mapping[Split, Sequence[Example
 
 
 def _changed_rows(spec: RunSpec, examples: Mapping[Split, Sequence[Example]], given: Given) -> list[str]:
-    files = [name for name in (spec.data, spec.train, spec.dev, spec.test) if name is not None]
-    if not files or not all(Path(name).is_file() for name in files):
+    data = [name for name in (spec.data, spec.train, spec.dev, spec.test) if name is not None]
+    files = [*data, *([] if spec.leave_out is None else [spec.leave_out])]
+    if not data or not all(Path(name).is_file() for name in files):
         return []
     names = " or ".join(files)
     try:

@@ -52,6 +52,10 @@ class Narrator:
         """The search is over and the test rows are asked."""
         self._tell(phase="verdict", word_budget=None)
 
+    def explanation(self) -> None:
+        """Prompts that lack pieces of another are scored."""
+        self._tell(phase="explanation")
+
     def done(self) -> None:
         """The run is over."""
         self._tell(phase="done")

@@ -133,13 +133,14 @@ class Run:
 
     async def drive(self) -> RunResult:
         """Search, then compare on the test rows; the end is recorded, whatever it is."""
-        return await self._to_the_end(self._search_and_compare)
+        return await self.to_the_end(self._search_and_compare)
 
     async def score(self) -> EvaluationResult:
         """Score the prompt; the end is recorded, whatever it is."""
-        return await self._to_the_end(self._score)
+        return await self.to_the_end(self._score)
 
-    async def _to_the_end(self, work: Callable[[RunEngine], Awaitable[Result]]) -> Result:
+    async def to_the_end(self, work: Callable[[RunEngine], Awaitable[Result]]) -> Result:
+        """Do the work; the end is recorded, whatever it is."""
         await self.record.set_status("running")
         self.narrator.begin(self.record.totals())
         engine = RunEngine(self.setup)

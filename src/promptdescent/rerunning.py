@@ -74,6 +74,11 @@ async def rerun(
     record; :class:`RunFailed` if a replay's record is another one.
     """
     row = store.find_run(name)
+    if row.manifest.explains:
+        raise ConfigError(
+            f"run {row.id} holds the calls of an explanation and is not run again: promptdescent explain "
+            f"{row.manifest.explains} pays for no reply twice"
+        )
     past = Past(store, row.id)
     recorded = RunSpec().with_settings(past.settings)
     spec = _spec(past, row, recorded, settings or {}, fork, replay_only=replay_only)

@@ -8,7 +8,17 @@ from typing import Any
 
 from promptdescent.errors import RunFailed
 from promptdescent.llm.base import Ledger, ReplyStore, Totals
-from promptdescent.records import OptimizerState, PromptScore, Role, StepRecord, Verdict, from_json, read_step, state_inside, to_json
+from promptdescent.records import (
+    OptimizerState,
+    PromptScore,
+    Role,
+    StepRecord,
+    Verdict,
+    from_json,
+    read_step,
+    state_inside,
+    to_json,
+)
 from promptdescent.store.ledger import RunLedger, last_failure, totals_of
 from promptdescent.store.lineage import LineReplies, ancestors
 from promptdescent.store.replies import CacheMode, RunReplies

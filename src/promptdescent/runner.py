@@ -40,6 +40,7 @@ from promptdescent.records import (
 from promptdescent.replaying import with_common_past
 from promptdescent.run_record import RunRecord
 from promptdescent.store.store import Store
+from promptdescent.store.tags import checked_tags, tags_payload
 from promptdescent.tasks.task import Task
 
 Confirm = Callable[[Forecast], bool]
@@ -56,8 +57,10 @@ async def start(
     observers: Sequence[RunObserver] = (),
     confirm: Confirm,
     profile: Profile | None = None,
+    tags: Sequence[str] = (),
 ) -> RunResult:
-    """Run ``spec`` from the beginning. ``profile`` is filled with where its time goes.
+    """Run ``spec`` from the beginning. ``profile`` is filled with where its time goes; ``tags`` are words by which to
+    find the run again.
 
     ``confirm`` is asked once, and only if no cap is set and a model is outside this machine. Raises the
     :class:`InputError` family before anything is recorded or paid for; :class:`RunFailed`, :class:`ModelError` or
@@ -65,7 +68,7 @@ async def start(
     """
     if spec.evaluate_on:
         raise ConfigError("evaluate_on is no setting of an optimization: `promptdescent evaluate` scores one prompt")
-    return await _begin(spec, lambda run: run.drive(), store, given, observers, confirm, profile)
+    return await _begin(spec, lambda run: run.drive(), store, given, observers, confirm, profile, tags)
 
 
 async def evaluate(
@@ -90,8 +93,10 @@ async def _begin(
     observers: Sequence[RunObserver],
     confirm: Confirm,
     profile: Profile | None,
+    tags: Sequence[str] = (),
 ) -> Result:
     """Check everything that can be checked without paying, then put the run on record and to work."""
+    tags = checked_tags(tags)
     task, recipe, plan = _planned(spec, given)
     models = open_models(spec, task, given)
     try:
@@ -109,6 +114,8 @@ async def _begin(
         record = RunRecord(store, store.create_run(manifest, {"train": task.train, "dev": task.dev, "test": task.test}))
         narrator = Narrator(observers, run=record.id, total_steps=plan.steps, forecast_calls=plan.total.calls)
         await record.append("forecast", json.dumps(plan.as_data()))
+        if tags:
+            await record.append("tags", tags_payload(tags))
         idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
         for note in (*task.notes, *models.notes, *tight, *idle, _announcement(plan, spec, recipe, task)):
             narrator.say(note)
@@ -151,6 +158,11 @@ async def resume(
     decides its result has changed since it began.
     """
     row = store.find_run(name)
+    if row.manifest.explains:
+        raise ConfigError(
+            f"run {row.id} holds the calls of an explanation and is not resumed: promptdescent explain "
+            f"{row.manifest.explains} again pays for no reply twice"
+        )
     store.claim(row.id)
     record, manifest = RunRecord(store, row.id), row.manifest
     verdict, score = record.verdict(), record.score()

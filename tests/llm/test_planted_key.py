@@ -175,7 +175,7 @@ def arguments(folder: Path, base_url: str, **flags: object) -> list[object]:
     rows = folder / "rows.csv"
     if not rows.exists():
         write_rows(rows, 90)
-    return optimize_arguments(rows, folder / "store", **settings, **flags)
+    return optimize_arguments(rows, folder / "store", **{"steps": 1, **settings, **flags})
 
 
 def every_view() -> list[tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from promptdescent.llm.base import Completion, Request
 from promptdescent.llm.simulated import accuracy, optimum, preset_named
 from promptdescent.parts.recipe import Recipe
 from promptdescent.recipes import RECIPES, mixture
-from promptdescent.records import StepRecord, from_json
+from promptdescent.records import RunObserver, StepRecord, from_json
 from promptdescent.report.record import Record, as_text, canonical, run_record
 from promptdescent.store.store import Store
 
@@ -83,9 +83,9 @@ def settings(**changes: Any) -> dict[str, Any]:
     }
 
 
-def optimize(rows: Path, folder: Path, *, recipe: Any, **changes: Any) -> Record:
+def optimize(rows: Path, folder: Path, *, recipe: Any, observers: Sequence[RunObserver] = (), **changes: Any) -> Record:
     """The record of a small run with a store in ``folder``."""
-    result = promptdescent.optimize(rows, store=folder, recipe=recipe, **settings(**changes))
+    result = promptdescent.optimize(rows, store=folder, recipe=recipe, observers=observers, **settings(**changes))
     return record(folder, result.run)
 
 

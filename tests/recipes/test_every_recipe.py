@@ -40,11 +40,22 @@ from promptdescent.errors import RunFailed, TooManyFailures, UnusableReplies
 from promptdescent.llm.simulated import PRESETS, OptimizerModelSettings, SimulatedOptimizer
 from promptdescent.parts.registry import recipe_from_data
 from promptdescent.planning import forecast
+from promptdescent.records import StepRecord
 from promptdescent.report.record import Record
 from promptdescent.report.text import summary
 from whole_runs import count_asked_again, count_in_flight, kill_after, write_rows
 
 every_recipe = pytest.mark.parametrize("name", NAMES)
+
+A_FEW = ("ape", "apo", "gpo")
+"""One with a step 0, one with reflections and a plain one."""
+
+a_few_recipes = pytest.mark.parametrize(
+    "name", [name if name in A_FEW else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+"""Every recipe in the slow lane, a few in the fast one: for what takes long and hardly depends on the recipe."""
+
+where_a_cap_falls = pytest.mark.parametrize("step", [pytest.param("first", marks=pytest.mark.slow), "last"])
 
 Undisturbed = Callable[[str], tuple[Record, Path]]
 
@@ -120,10 +131,43 @@ def test_the_same_seed_gives_the_same_run_at_any_concurrency(
     assert [len(step["candidates"]) > 0 for step in once["steps"]] == [True] * len(once["steps"])
 
 
-# --- 3: SIGKILL -------------------------------------------------------------------------------------------------------
+# --- 3: stops and SIGKILL ---------------------------------------------------------------------------------------------
+
+
+class StopsAfterEachStep:
+    """An observer that does what Ctrl-C does, once after each step."""
+
+    def __init__(self) -> None:
+        self.stopped: list[int] = []
+
+    def on_message(self, text: str) -> None: ...
+    def on_progress(self, progress: object) -> None: ...
+    def on_step(self, record: StepRecord) -> None:
+        if record.step not in self.stopped:
+            self.stopped.append(record.step)
+            raise KeyboardInterrupt
 
 
 @every_recipe
+def test_a_run_that_is_stopped_after_every_step_ends_as_the_undisturbed_one(
+    name: str, rows: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    expected, folder = undisturbed(name)
+    stops = StopsAfterEachStep()
+    with pytest.raises(KeyboardInterrupt):
+        optimize(rows, tmp_path, recipe=small(name), observers=[stops])
+    for _ in range(len(steps(folder)) - 1):
+        with pytest.raises(KeyboardInterrupt):
+            promptdescent.resume(store=tmp_path, observers=[stops])
+    promptdescent.resume(store=tmp_path, observers=[stops])
+
+    resumed = record(tmp_path)
+    assert stops.stopped == [step.step for step in steps(folder)]
+    assert comparable(resumed) == comparable(expected)
+    assert calls(resumed, "used") == calls(expected, "used")
+
+
+@a_few_recipes
 def test_a_killed_run_is_resumed_and_ends_as_the_undisturbed_one(
     name: str, rows: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -195,38 +239,47 @@ def test_a_planned_call_cap_is_kept(name: str, rows: Path, tmp_path: Path) -> No
 
 
 @every_recipe
+@where_a_cap_falls
 def test_a_call_cap_in_the_middle_of_a_step_is_kept(
-    name: str, rows: Path, undisturbed: Undisturbed, overtaking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    step: str,
+    rows: Path,
+    undisturbed: Undisturbed,
+    overtaking: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("promptdescent.phases.Run._no_room", lambda *_: "")  # so that the step begins
-    for middle in _middles([24, *(step.used.calls for step in steps(undisturbed(name)[1]))]):
-        cap = 2 * 60 + middle
-        models = {"task_model": overtaking, "optimizer_model": overtaking}
-        shown = optimize(rows, tmp_path / str(cap), recipe=small(name), max_calls=cap, **models, **CAPPED)
-        assert calls(shown, "used") <= cap
-        assert calls(shown, "paid") <= cap
-        assert shown["search"]["ended_because"] == f"the cap of {cap} calls (--max-calls) is reached"
-        assert (shown["verdict"]["rows"], shown["verdict"]["missing"]) == (60, 0)
+    cap = 2 * 60 + _middle([24, *(one.used.calls for one in steps(undisturbed(name)[1]))], step)
+    models = {"task_model": overtaking, "optimizer_model": overtaking}
+    shown = optimize(rows, tmp_path, recipe=small(name), max_calls=cap, **models, **CAPPED)
+    assert calls(shown, "used") <= cap
+    assert calls(shown, "paid") <= cap
+    assert shown["search"]["ended_because"] == f"the cap of {cap} calls (--max-calls) is reached"
+    assert (shown["verdict"]["rows"], shown["verdict"]["missing"]) == (60, 0)
 
 
 @every_recipe
-def test_a_token_cap_is_kept(name: str, rows: Path, undisturbed: Undisturbed, overtaking: str, tmp_path: Path) -> None:
+@where_a_cap_falls
+def test_a_token_cap_is_kept(
+    name: str, step: str, rows: Path, undisturbed: Undisturbed, overtaking: str, tmp_path: Path
+) -> None:
     spec = RunSpec().with_settings({"data": str(rows), **settings(), **CAPPED})
     held = forecast(spec, small(name), load_task(spec, NO_EXTRAS)).verdict.tokens
-    for middle in _middles([0, *(step.used.tokens for step in steps(undisturbed(name)[1]))]):
-        cap = held + middle
-        models = {"task_model": overtaking, "optimizer_model": overtaking}
-        shown = optimize(rows, tmp_path / str(cap), recipe=small(name), max_total_tokens=cap, **models, **CAPPED)
-        assert tokens(shown, "used") <= cap
-        assert tokens(shown, "paid") <= cap
-        assert f"the cap of {cap} tokens" in shown["search"]["ended_because"]
-        # The found prompt may be longer than what was held back for, so that some rows are missing.
-        assert shown["verdict"]["rows"] >= 20
+    cap = held + _middle([0, *(one.used.tokens for one in steps(undisturbed(name)[1]))], step)
+    models = {"task_model": overtaking, "optimizer_model": overtaking}
+    shown = optimize(rows, tmp_path, recipe=small(name), max_total_tokens=cap, **models, **CAPPED)
+    assert tokens(shown, "used") <= cap
+    assert tokens(shown, "paid") <= cap
+    assert f"the cap of {cap} tokens" in shown["search"]["ended_because"]
+    # The found prompt may be longer than what was held back for, so that some rows are missing.
+    assert shown["verdict"]["rows"] >= 20
 
 
-def _middles(ends: list[int]) -> list[int]:
-    """The middle of the first step and that of the last one."""
-    return [(ends[0] + ends[1]) // 2, (ends[-2] + ends[-1]) // 2]
+def _middle(ends: list[int], step: str) -> int:
+    """The middle of the first step or that of the last one, by what was used at the start and at the end of each."""
+    one, other = ends[:2] if step == "first" else ends[-2:]
+    return (one + other) // 2
 
 
 # --- 5: store and YAML ------------------------------------------------------------------------------------------------
@@ -274,7 +327,7 @@ def test_ends_loudly_when_every_proposal_fails(name: str, kind: str, rows: Path,
     assert str(raised.value) in " ".join(summary(shown).split())
 
 
-@every_recipe
+@a_few_recipes
 @pytest.mark.parametrize("kind", ["cut off", "unreachable"])
 def test_the_command_line_ends_with_a_code_when_every_proposal_fails(
     name: str,

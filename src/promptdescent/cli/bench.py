@@ -33,7 +33,7 @@ BENCH = "Bench"
 OF_THE_SUITE = (
     *("data", "train", "dev", "test", "split_column", "input", "target", "prompt", "placement", "metric", "read"),
     *("notes", "judge_rubric", "judge_scale", "judge_repeats", "judge_model", "judge_base_url", "judge_api_key_env"),
-    *("judge_temperature", "judge_max_tokens", "judge_price", "second_round"),
+    *("judge_temperature", "judge_max_tokens", "judge_price", "second_round", "leave_out"),
 )
 OF_THE_BENCH = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps", "task_model", "ray")
 SHARED = [name for name in FLAGS if name not in (*OF_THE_SUITE, *OF_THE_BENCH)]

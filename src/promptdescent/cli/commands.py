@@ -56,7 +56,7 @@ _TABLE = {
     "serve": Listed("serve", "serve", "Show the runs of a store in a browser, live."),
     "runs": Listed("runs", "runs", "List the runs of a store, newest first."),
     "compare": Listed("compare", "compare", "Compare runs side by side."),
-    "diff": Listed("diff", "diff", "Print what differs between two runs."),
+    "diff": Listed("diff", "diff", "Print how two prompts differ, word by word."),
     "tag": Listed("tag", "tag", "Give a run tags, or take them away."),
     "export": Listed("export", "export", "Print or write the best prompt of a run."),
     "recipes": Listed("recipes", "recipes", "List the optimizers, print one in full, or tell two apart."),

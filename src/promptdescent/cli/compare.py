@@ -122,8 +122,8 @@ def _pair(pair: PairCompared) -> str:
         return f"The prompts of {pair.first} and {pair.second} cannot be compared row by row: {pair.why_not}."
     low, high = pair.interval
     evidence = (
-        f"{pair.difference:+.3f} (95 % interval {low:+.3f} to {high:+.3f}, p = {p_text(pair.p_value)}, {pair.test} test "
-        f"on the same {pair.rows:,} test rows)"
+        f"{pair.difference:+.3f} (95 % interval {low:+.3f} to {high:+.3f}, p = {p_text(pair.p_value)}, {pair.test} "
+        f"test on the same {pair.rows:,} test rows)"
     )
     claim = f"the prompt of {pair.better} is better" if pair.better else "neither is shown to be better"
     return f"From the prompt of {pair.first} to that of {pair.second}: {evidence}; {claim}."
@@ -177,9 +177,11 @@ def _draw_table(console: Console, head: Sequence[str], rows: Sequence[Row], *, b
 
 
 _CSV_HEADER = (
-    "run created status recipe seed tags task_model optimizer_model judge_model start_dev_score dev_score test_score "
-    "test_low test_high gain gain_low gain_high gain_shown steps calls tokens money seconds words_changed prompt"
-).split()
+    *("run", "created", "status", "recipe", "seed", "tags", "task_model", "optimizer_model", "judge_model"),
+    *("start_dev_score", "dev_score", "test_score", "test_low", "test_high"),
+    *("gain", "gain_low", "gain_high", "gain_shown"),
+    *("steps", "calls", "tokens", "money", "seconds", "words_changed", "prompt"),
+)
 
 
 def _csv(compared: RunsCompared) -> str:

@@ -38,7 +38,7 @@ def diff(
     heads = [_head("-", compared.before), _head("+", compared.after), _distance(compared)]
     console = terminal()
     if console is None:
-        output.result(printable("\n".join(heads)) + "\n\n" + marked(compared.diff.parts))
+        output.result(printable("\n".join(heads)) + "\n\n" + marked(compared.diff.parts).rstrip())
         return
     for head, style in zip(heads, ("red", "green", ""), strict=True):
         console.print(text(head, style))

@@ -26,7 +26,7 @@ def terminal() -> Console | None:
         return None
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
 
 def coloured() -> bool:

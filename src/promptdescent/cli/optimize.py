@@ -9,6 +9,7 @@ import typer
 
 from promptdescent.cli.flags import (
     DEFAULT_STORE,
+    RUN,
     DryRunFlag,
     GainFlag,
     ProfileFlag,
@@ -19,6 +20,7 @@ from promptdescent.cli.flags import (
 from promptdescent.cli.running import Place, foretell, start_run
 from promptdescent.cli.settings import FLAGS, Settings, given, takes_settings
 from promptdescent.config import TASK_FILE_SUFFIXES, RunSpec, load_task_file
+from promptdescent.store.tags import checked_tags
 
 
 @takes_settings(name for name in FLAGS if name != "data")
@@ -33,15 +35,24 @@ def optimize(
     require_gain: GainFlag = False,
     quiet: QuietFlag = False,
     profile: ProfileFlag = False,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            metavar="TAG",
+            help="A word by which to find the run again; may be given several times.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     **settings: object,
 ) -> None:
     """Find a better prompt for your own rows, and say whether the gain is real."""
-    spec = _spec(data, given(settings))
+    spec, tags = _spec(data, given(settings)), checked_tags(tag or ())
     if dry_run:
         foretell(spec)
         return
     place = Place(store=store, quiet=quiet, require_gain=require_gain, profile=profile)
-    raise SystemExit(start_run(spec, place, yes=yes))
+    raise SystemExit(start_run(spec, place, yes=yes, tags=tags))
 
 
 def _spec(data: str | None, flags: Settings) -> RunSpec:

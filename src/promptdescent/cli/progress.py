@@ -29,6 +29,7 @@ PHASES = {
     "start": "scoring the starting prompt",
     "search": "search",
     "verdict": "verdict: both prompts on the test rows",
+    "explanation": "explanation: prompts without some of their pieces",
     "done": "done",
 }
 

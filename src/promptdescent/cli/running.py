@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,13 +23,14 @@ from promptdescent.llm.profile import Profile
 from promptdescent.phases import EvaluationResult, RunResult
 from promptdescent.prices import total_of
 from promptdescent.records import Progress, Role, Usage
+from promptdescent.records.explanation import Explanation
 from promptdescent.report.cost import PricedModel, charge, priced_models
 from promptdescent.report.forecast import forecast_text
 from promptdescent.report.record import Record, changed_settings, run_record
 from promptdescent.report.text import printable, summary
 from promptdescent.store.late import LateStore
 
-Ended: TypeAlias = RunResult | EvaluationResult
+Ended: TypeAlias = RunResult | EvaluationResult | Explanation
 
 
 Work: TypeAlias = Callable[[LateStore, Reporter, Profile], Coroutine[Any, Any, Ended]]
@@ -47,45 +48,60 @@ class Place:
 
 
 def carry_out(
-    work: Work, place: Place, *, must_exist: bool = False, shown: Callable[[Record], str] = summary
+    work: Work,
+    place: Place,
+    *,
+    must_exist: bool = False,
+    shown: Callable[[Record], str] = summary,
+    stopped: Callable[[Record], str] = summary,
+    written: Callable[[Ended], None] | None = None,
 ) -> ExitCode:
     """Do the work, print what is ``shown`` of the run, and return the exit code. Raises errors from before the run was
     at work.
+
+    ``stopped``: what is printed of a run that did not come to its end; ``written`` writes the result, in place of what
+    is ``shown``.
     """
     profile = Profile()
     try:
-        return _carry_out(work, place, profile, must_exist=must_exist, shown=shown)
+        with late_store(place.store, must_exist=must_exist) as store:
+            watcher = reporter(quiet=place.quiet, price=PaidMoney(store))
+            try:
+                with watcher:
+                    outcome = asyncio.run(_stoppable(work(store, watcher, profile)))
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                return _interrupted(store, watcher.last, stopped)
+            except PromptDescentError as error:
+                if watcher.last is None:
+                    raise
+                return _failed(store, watcher.last, error, stopped)
+            if written is None:
+                output.result(shown(run_record(store(), outcome.run)))
+            else:
+                written(outcome)
+            return _code_of(outcome, place)
     finally:
         if place.profile:
             output.message(profile_text(profile))
 
 
-def _carry_out(
-    work: Work, place: Place, profile: Profile, *, must_exist: bool, shown: Callable[[Record], str]
-) -> ExitCode:
-    with late_store(place.store, must_exist=must_exist) as store:
-        watcher = reporter(quiet=place.quiet, price=PaidMoney(store))
-        try:
-            with watcher:
-                outcome = asyncio.run(_stoppable(work(store, watcher, profile)))
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            return _interrupted(store, watcher.last)
-        except PromptDescentError as error:
-            if watcher.last is None:
-                raise
-            return _failed(store, watcher.last, error)
-        output.result(shown(run_record(store(), outcome.run)))
-        if place.require_gain and isinstance(outcome, RunResult) and not outcome.verdict.gain_shown:
-            output.error("no gain was shown (--require-gain)")
-            return ExitCode.NO_GAIN
-        return ExitCode.DONE
+def _code_of(outcome: Ended, place: Place) -> ExitCode:
+    if place.require_gain and isinstance(outcome, RunResult) and not outcome.verdict.gain_shown:
+        output.error("no gain was shown (--require-gain)")
+        return ExitCode.NO_GAIN
+    return ExitCode.DONE
 
 
-def start_run(spec: RunSpec, place: Place, *, yes: bool) -> ExitCode:
+def start_run(spec: RunSpec, place: Place, *, yes: bool, tags: Sequence[str] = ()) -> ExitCode:
     """Start a run, which may ask whether it may call models outside this machine; as :func:`carry_out`."""
     return carry_out(
         lambda store, watcher, times: runner.start(
-            spec, store=store, observers=[watcher], confirm=lambda plan: agreed(plan.total, yes=yes), profile=times
+            spec,
+            store=store,
+            observers=[watcher],
+            confirm=lambda plan: agreed(plan.total, yes=yes),
+            profile=times,
+            tags=tags,
         ),
         place,
     )
@@ -108,21 +124,21 @@ async def _stoppable(work: Coroutine[Any, Any, Ended]) -> Ended:
     return await work
 
 
-def _interrupted(store: LateStore, last: Progress | None) -> ExitCode:
+def _interrupted(store: LateStore, last: Progress | None, stopped: Callable[[Record], str]) -> ExitCode:
     if last is None:
         output.error("interrupted before the run began; nothing was paid for")
     else:
-        output.result(summary(run_record(store(), last.run)))
+        output.result(stopped(run_record(store(), last.run)))
     return ExitCode.INTERRUPTED
 
 
-def _failed(store: LateStore, last: Progress, error: PromptDescentError) -> ExitCode:
+def _failed(store: LateStore, last: Progress, error: PromptDescentError, stopped: Callable[[Record], str]) -> ExitCode:
     """The run is recorded as failed. A key or model that is refused before any reply came is bad input."""
     nothing_came = last.used.calls == 0
     is_input = nothing_came and isinstance(error, PermanentError) and not isinstance(error, UnseenRequest)
     nothing_sent = nothing_came and not any(usage.calls for usage in last.paid.values())
     if not (is_input or nothing_sent):
-        output.result(summary(run_record(store(), last.run)))
+        output.result(stopped(run_record(store(), last.run)))
     output.error(str(error))
     return ExitCode.INPUT if is_input else ExitCode.FAILED
 

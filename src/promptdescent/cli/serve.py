@@ -12,7 +12,7 @@ import typer
 
 from promptdescent.cli import output
 from promptdescent.cli.flags import DEFAULT_STORE, StoreFlag
-from promptdescent.dashboard.server import bound, serve_app
+from promptdescent.dashboard.server import DashboardServer, bound
 from promptdescent.errors import ConfigError
 
 _NEEDED = ("fastapi", "uvicorn", "jinja2", "altair")
@@ -49,7 +49,7 @@ def serve(
             output.message(f"Add ?token= and the value of {token_env} to the address, once.")
         output.message("Ctrl-C ends it; runs go on without it.")
 
-    serve_app(store, listening, token=token, ready=ready)
+    DashboardServer(store, token=token, ready=ready).run(listening)
 
 
 def _token(host: str, variable: str) -> str | None:

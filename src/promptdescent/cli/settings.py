@@ -38,6 +38,11 @@ FLAGS = {
     "train_rows": Flag(panel=ROWS, help="Train rows to take.", default="at most 100"),
     "dev_rows": Flag(panel=ROWS, help="Dev rows to take.", default="at most 100"),
     "test_rows": Flag(panel=ROWS, help="Test rows to take.", default="at most 300"),
+    "leave_out": Flag(
+        panel=ROWS,
+        help="Rows to take out after the split: those with leave_out = yes in a file that `promptdescent rows` wrote.",
+        metavar="CSV",
+    ),
     "prompt": Flag(panel=TASK, help="The starting prompt, or @FILE.", metavar="TEXT|@FILE"),
     "placement": Flag(
         panel=TASK,

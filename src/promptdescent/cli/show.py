@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from promptdescent.cli import output
+from promptdescent.cli.drawing import terminal
 from promptdescent.cli.flags import DEFAULT_STORE, RunArgument, StoreFlag
+from promptdescent.cli.rich_show import draw_run
 from promptdescent.cli.stores import opened_store
 from promptdescent.errors import ConfigError
+from promptdescent.report.page.facts import read_facts
 from promptdescent.report.record import as_text, canonical, run_record
 from promptdescent.report.text import summary
 
@@ -25,7 +28,11 @@ def show(
     """Print what is recorded of a run."""
     if as_json and as_canonical:
         raise ConfigError("--json and --canonical: give one of them")
+    console = None if as_json or as_canonical else terminal()
     with opened_store(store, must_exist=True) as opened:
+        if console is not None:
+            draw_run(console, read_facts(opened, run))
+            return
         record = run_record(opened, run)
     if as_canonical:
         output.result(as_text(canonical(record)))

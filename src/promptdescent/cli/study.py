@@ -33,7 +33,9 @@ from promptdescent.report.study.tables import headline, tables
 from promptdescent.report.tables import Table, count
 from promptdescent.report.text import duration
 
-OF_A_TASK_FILE = ("data", "train", "dev", "test", "split_column", "input", "target", "prompt", "judge_rubric")
+OF_A_TASK_FILE = (
+    *("data", "train", "dev", "test", "split_column", "leave_out", "input", "target", "prompt", "judge_rubric"),
+)
 OF_THE_STUDY = ("recipe", "seed", "max_calls", "max_total_tokens", "whole_steps", "ray")
 SHARED = [name for name in FLAGS if name not in (*OF_A_TASK_FILE, *OF_THE_STUDY)]
 """Flags of a run that every run of a study gets."""

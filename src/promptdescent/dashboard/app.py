@@ -20,9 +20,7 @@ from promptdescent.errors import PromptDescentError
 from promptdescent.version import __version__
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from fastapi import FastAPI, Request, Response
 
 STATIC = Path(__file__).parent / "static"
 
@@ -31,15 +29,14 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
     """The dashboard over the store, or over the folder of a study.
 
     Args:
-        store_address: a folder or a ``postgresql://`` address. It need not hold a store yet: pages say so until it does.
+        store_address: a folder or a ``postgresql://`` address. Where no store is yet, pages say so.
         token: what a browser or client has to show; without one only requests to a name of this machine are answered.
 
     The application opens no store before the first page is asked for. ``app.state.live.close()`` ends the streams of
     events, which a server has to do before it waits for its connections to end.
     """
     from fastapi import FastAPI
-    from starlette.exceptions import HTTPException
-    from starlette.staticfiles import StaticFiles
+    from fastapi.staticfiles import StaticFiles
 
     shelf = Shelf(store_address)
     runs, live, views, charts = RunList(shelf), Live(shelf), Views(), ChartData(shelf)
@@ -70,6 +67,7 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
         return pages.failed(request.url.path, error)
 
     app.add_exception_handler(PromptDescentError, failed)
-    app.add_exception_handler(HTTPException, failed)
+    for status in (400, 404, 405):
+        app.add_exception_handler(status, failed)
     app.add_middleware(Guard, token=token)
     return app

@@ -13,8 +13,7 @@ from promptdescent.report.listing import listing_json
 from promptdescent.report.record import run_record
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from fastapi import Request, Response
 
 
 class Data:
@@ -57,6 +56,6 @@ class Data:
 
 def _json(value: Any) -> Response:
     """In ASCII, because a record may hold halves of characters, which cannot be written in UTF-8."""
-    from starlette.responses import Response
+    from fastapi import Response
 
     return Response(json.dumps(value), media_type="application/json")

@@ -99,14 +99,20 @@ class Live:
 
     def __init__(self, shelf: Shelf, *, most: int = MOST_WATCHERS) -> None:
         self.closed = False
+        self.most = most
+        """How many may watch at once."""
         self._shelf = shelf
-        self._most = most
         self._watches: dict[str, Watch] = {}
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Ids of the runs that somebody watches."""
+        return tuple(self._watches)
 
     @property
     def full(self) -> bool:
         """Whether as many watch as may."""
-        return sum(watch.watchers for watch in self._watches.values()) >= self._most
+        return sum(watch.watchers for watch in self._watches.values()) >= self.most
 
     @contextlib.asynccontextmanager
     async def watching(self, run_id: str) -> AsyncIterator[Watch]:

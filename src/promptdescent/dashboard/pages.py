@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptdescent.dashboard.charts import runs_chart
 from promptdescent.dashboard.rendering import Views, stylesheet
-from promptdescent.dashboard.run_list import RunList, RunQuery
+from promptdescent.dashboard.run_list import PAGE_SIZE, RunList, RunQuery
 from promptdescent.dashboard.shelf import Found, Shelf
 from promptdescent.dashboard.standing import StandingReader, steps_after
 from promptdescent.errors import ConfigError, PromptDescentError, StoreError
@@ -24,8 +24,7 @@ from promptdescent.report.study.tables import headline, tables
 from promptdescent.store.listing import listed_runs
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from fastapi import Request, Response
 
 _NEAREST = 5
 _RECENT_STEPS = 20
@@ -56,7 +55,10 @@ class Pages:
     def runs(self, q: str = "", tag: str = "", sort: str = "started", order: str = "", page: str = "1") -> Any:
         """All runs, a page at a time."""
         query = RunQuery.of(q, tag, sort, order, page)
-        return self._html("runs.html", part=self._runs.part(query), query=query, most_compared=MOST_RUNS)
+        part = self._runs.part(query)
+        # Who sees a long list may search it: what that needs is read when the page is on its way.
+        later = self._runs.warm if part.total > PAGE_SIZE else None
+        return self._html("runs.html", later=later, part=part, query=query, most_compared=MOST_RUNS)
 
     def run(self, run: str) -> Any:
         """Everything of a run; how it stands, as long as it is not finished."""
@@ -117,21 +119,18 @@ class Pages:
 
     def style(self) -> Response:
         """The stylesheet that report and pages share."""
-        from starlette.responses import Response
+        from fastapi import Response
 
         headers = {"cache-control": "max-age=60"}
         return Response(stylesheet(), media_type="text/css; charset=utf-8", headers=headers)
 
     def failed(self, path: str, error: Exception) -> Response:
         """What an address shows that has nothing to show: why, and where to go instead."""
-        from starlette.exceptions import HTTPException
-        from starlette.responses import JSONResponse
+        from fastapi.responses import JSONResponse
 
-        status = 404 if isinstance(error, StoreError) else 400
-        reason = str(error)
-        if isinstance(error, HTTPException):
-            status = error.status_code
-            reason = "There is no such page." if status == 404 else error.detail
+        ours = isinstance(error, PromptDescentError)
+        status = 404 if isinstance(error, StoreError) else getattr(error, "status_code", 400)
+        reason = str(error) if ours else "There is no such page." if status == 404 else "That cannot be asked for."
         gone = isinstance(error, StoreError) and self._store_gone()
         status = 503 if gone else status
         if path.startswith("/api/"):
@@ -141,11 +140,18 @@ class Pages:
 
     # --- helpers ---
 
-    def _html(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        from starlette.responses import HTMLResponse
+    def _html(
+        self, template: str, *, status: int = 200, later: Callable[[], None] | None = None, **values: Any
+    ) -> Response:
+        """A page; ``later`` is called in a worker thread when it was sent."""
+        from fastapi import BackgroundTasks
+        from fastapi.responses import HTMLResponse
 
         shown = {"store": self._shelf.address, "has_study": self._shelf.study, "status": status, **values}
-        return HTMLResponse(self._views.page(template, **shown), status)
+        tasks = BackgroundTasks()
+        if later is not None:
+            tasks.add_task(later)
+        return HTMLResponse(self._views.page(template, **shown), status, background=tasks)
 
     def _store_gone(self) -> bool:
         try:

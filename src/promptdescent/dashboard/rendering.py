@@ -12,7 +12,6 @@ from promptdescent.dashboard.standing import Meter, NewStep
 from promptdescent.report.html.render import asset, environment
 from promptdescent.report.numbers import dollars
 from promptdescent.report.text import duration
-from promptdescent.text import well_formed
 from promptdescent.version import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -27,8 +26,8 @@ class Views:
         self._environment.filters.update(moment=moment, money=dollars, duration=duration, meter=meter_text)
 
     def page(self, template: str, **values: Any) -> str:
-        """A whole page or a part of one, as text that can be written in UTF-8."""
-        return well_formed(self._environment.get_template(template).render(values))
+        """A whole page or a part of one. It can be written in UTF-8: halves of characters are written out."""
+        return self._environment.get_template(template).render(values)
 
     def changes(self, run_id: str, now: Seen, steps: Sequence[NewStep]) -> str:
         """What changes on the page of a run: how it stands, and the steps that are new, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import get_args
 from urllib.parse import urlencode
 
 from promptdescent.dashboard.shelf import Shelf
+from promptdescent.errors import StoreError
 from promptdescent.store.listing import ListedRun, Sort, chosen, count_runs, listed_runs
 from promptdescent.store.schema import tables
 from promptdescent.store.store import Store
@@ -33,7 +35,7 @@ class RunQuery:
     def of(cls, search: str, tag: str, sort: str, order: str, page: str) -> RunQuery:
         """From a URL, whatever it holds."""
         number = int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1
-        known = next((one for one in get_args(Sort) if one == sort), "started")
+        known: Sort = next((one for one in get_args(Sort) if one == sort), "started")
         return cls(search=search.strip(), tag=tag.strip(), sort=known, reverse=order == "reverse", page=max(1, number))
 
     @property
@@ -107,6 +109,13 @@ class RunList:
         tags = [query.tag] if query.tag else []
         wanted = chosen(everything, search=query.search, sort=query.sort, reverse=query.reverse, tags=tags)
         return _part(query, wanted, found=len(wanted), total=total)
+
+    def warm(self) -> None:
+        """Read what a search needs, unless it is known."""
+        with self._lock, contextlib.suppress(StoreError):
+            for store in self._shelf.stores():
+                if store.database.name not in self._known:
+                    self._all_of(store)
 
     def _all_of(self, store: Store) -> Sequence[ListedRun]:
         known = self._known.get(store.database.name)

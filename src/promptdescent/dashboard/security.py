@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""The interface between servers and applications, ASGI."""
 
 COOKIE = "promptdescent"
 
@@ -40,7 +44,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """What a browser on this machine calls this machine."""
 
 _REFUSED_HOST = "The address by which this page was asked for is not one of this machine: open it at 127.0.0.1."
-_NO_TOKEN = "This page needs its token: open the address that promptdescent serve printed when it was started."
+_UNKNOWN = "This page needs its token: open the address that promptdescent serve printed when it was started."
 _ONLY_READ = "Runs are only read here: GET and HEAD."
 _WELCOME = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>promptdescent</title>'
@@ -90,7 +94,7 @@ class Guard:
             return None if _name_of(headers.get("host", "")) in LOOPBACK_NAMES else (421, _REFUSED_HOST, {})
         if self._known(headers, self._token):
             return None
-        return self._introduction(scope, self._token) or (401, _NO_TOKEN, {"www-authenticate": "Bearer"})
+        return self._introduction(scope, self._token) or (401, _UNKNOWN, {"www-authenticate": "Bearer"})
 
     def _known(self, headers: Mapping[str, str], token: str) -> bool:
         """Whether the request shows the token, or the cookie that it was exchanged for."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from promptdescent.dashboard.app import create_app
+from promptdescent.dashboard.live import Live
 from promptdescent.errors import ConfigError
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
 _GRACE = 3
 """Seconds for answers that are under way when the server is told to end."""
@@ -26,6 +29,7 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen()  # so that a port that another process listens on is refused here
     except OSError as error:
         listening.close()
         reason = (error.strerror or str(error)).lower()
@@ -33,13 +37,27 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve_app(store: str, listening: socket.socket, *, token: str | None, ready: Callable[[], None]) -> None:
-    """Serve the dashboard until SIGINT or SIGTERM; ``ready`` is called when it answers."""
-    server = _server(create_app(store, token=token), ready)
-    server.run(sockets=[listening])
+class DashboardServer:
+    """Serves the dashboard over one store."""
+
+    def __init__(self, store: str, *, token: str | None, ready: Callable[[], None]) -> None:
+        """``ready`` is called when it answers."""
+        app = create_app(store, token=token)
+        self.live: Live = app.state.live
+        """What is watched."""
+        self._server = _server(app, self.live, ready)
+
+    def run(self, listening: socket.socket) -> None:
+        """Serve until SIGINT, SIGTERM or :meth:`stop`."""
+        with contextlib.suppress(KeyboardInterrupt):  # raised once more when everything has ended
+            self._server.run(sockets=[listening])
+
+    def stop(self) -> None:
+        """End it, from another thread."""
+        self._server.should_exit = True
 
 
-def _server(app: Any, ready: Callable[[], None]) -> uvicorn.Server:
+def _server(app: FastAPI, live: Live, ready: Callable[[], None]) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -49,17 +67,17 @@ def _server(app: Any, ready: Callable[[], None]) -> uvicorn.Server:
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Streams of events never end by themselves, and the server would wait for them.
-            app.state.live.close()
+            live.close()
             await super().shutdown(sockets)
 
     # Without a log of requests: an address may hold the token.
     config = uvicorn.Config(
         app,
         access_log=False,
+        lifespan="on",
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
         ws="none",
-        lifespan="on",
     )
     return Server(config)

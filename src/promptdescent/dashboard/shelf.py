@@ -60,7 +60,7 @@ class WatchedStore:
             return None
         if not is_there(self.where):
             self._close()
-            raise StoreError(f"there is no store in {self.where}: it was moved or deleted, or no run was made there yet")
+            raise StoreError(f"there is no store in {self.where}: it was moved or deleted, or no run was made yet")
         found = (Path(self.where) / FILE).stat()
         return found.st_dev, found.st_ino
 
@@ -131,7 +131,9 @@ class Shelf:
     def _places(self) -> list[str]:
         if self.folder is None or is_there(self.folder):
             return [self.address]
-        found = [file.parent for depth in ("runs", "runs/*", "runs/*/*") for file in self.folder.glob(f"{depth}/{FILE}")]
+        found = [
+            file.parent for depth in ("runs", "runs/*", "runs/*/*") for file in self.folder.glob(f"{depth}/{FILE}")
+        ]
         return sorted(map(str, found)) or [self.address]
 
     def _watched(self, place: str) -> WatchedStore:

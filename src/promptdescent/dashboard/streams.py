@@ -11,8 +11,7 @@ from promptdescent.dashboard.shelf import Shelf
 from promptdescent.dashboard.standing import NewStep, steps_after
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from fastapi import Request, Response
 
 _MOST_STEPS = 20
 """Steps that one message brings at most; who was away for longer sees the newest."""
@@ -30,8 +29,8 @@ class Streams:
 
     async def events(self, request: Request) -> Response:
         """The stream of one run, from the event on after the one that the page has seen."""
-        from starlette.concurrency import run_in_threadpool
-        from starlette.responses import PlainTextResponse, StreamingResponse
+        from fastapi.concurrency import run_in_threadpool
+        from fastapi.responses import PlainTextResponse, StreamingResponse
 
         if self._live.closed or self._live.full:
             return PlainTextResponse("as many pages watch as may: try again later", 503, {"retry-after": "5"})
@@ -57,7 +56,7 @@ class Streams:
 
     async def _tell(self, watch: Watch, now: Seen, told: Seen | None, seen: int) -> list[str]:
         """The changed parts of the page, and by name what has happened."""
-        from starlette.concurrency import run_in_threadpool
+        from fastapi.concurrency import run_in_threadpool
 
         if isinstance(now, Lost):
             return [message(self._views.lost(now.reason))]

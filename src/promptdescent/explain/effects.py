@@ -24,6 +24,9 @@ half of their common effect where the rest is random; and complements keep this 
 the choice does not bias the test of the overlap.
 """
 
+PAIRS_PER_PROMPT = 0.25
+"""Pairs that are fitted together, at most, per prompt of the design."""
+
 SMALL_SHARE = 0.25
 """Of what removing both of a pair loses: what removing one of them may lose at most."""
 
@@ -64,17 +67,11 @@ def averages(fitted: RowwiseEffects, pieces: int) -> tuple[Average, ...]:
 
 def overlaps(fitted: RowwiseEffects, pieces: int) -> tuple[Overlap, ...]:
     """The pairs of which one is enough, the surest first."""
-    live = []
-    for piece in range(pieces):
-        some = fitted.effect(piece)
-        if sum(some) > 0 and paired_t_test(some) < WORTH_PAIRING:
-            live.append(piece)
-    looked_at = [
-        (first, second, pair)
-        for first, second in combinations(live, 2)
-        if (pair := fitted.pair(first, second)) is not None
-    ]
-    enough = [some for some in looked_at if _one_is_enough(some[2])]
+    looked_at = _worth_pairing(fitted, pieces)
+    fitted_pairs = fitted.pairs(looked_at)
+    if not fitted_pairs:
+        return ()
+    enough = [(*places, pair) for places, pair in zip(looked_at, fitted_pairs, strict=True) if _one_is_enough(pair)]
     overlapping = holm([_upper(pair.overlap) for _, _, pair in enough])
     lost = holm([_upper(pair.both) for _, _, pair in enough])
     found = []
@@ -91,6 +88,17 @@ def overlaps(fitted: RowwiseEffects, pieces: int) -> tuple[Overlap, ...]:
                 )
             )
     return tuple(sorted(found, key=lambda one: one.p_value))
+
+
+def _worth_pairing(fitted: RowwiseEffects, pieces: int) -> list[tuple[int, int]]:
+    """Pairs of the pieces that raise the score, the surest first as far as the prompts allow to tell their pairs apart;
+    in order.
+    """
+    tested = [(paired_t_test(some), piece) for piece in range(pieces) if sum(some := fitted.effect(piece)) > 0]
+    live = [piece for p_value, piece in sorted(tested) if p_value < WORTH_PAIRING]
+    while len(live) * (len(live) - 1) // 2 > fitted.prompts * PAIRS_PER_PROMPT:
+        live.pop()
+    return list(combinations(sorted(live), 2))
 
 
 def fit(design: Sequence[Presence], scores: Sequence[Sequence[float | None]]) -> RowwiseEffects:
@@ -112,11 +120,9 @@ def effect_of(values: Sequence[float]) -> Effect:
 
 
 def _one_is_enough(pair: PairValues) -> bool:
-    """Whether neither, while the other is there, loses measurably more than a small share of what both do."""
-    return all(
-        _upper([one - SMALL_SHARE * both for one, both in zip(some, pair.both, strict=True)]) >= LEVEL / 2
-        for some in (pair.first, pair.second)
-    )
+    """Whether neither loses measurably, and more than a small share of what both do, while the other is there."""
+    most = SMALL_SHARE * effect_of(pair.both).difference
+    return not any(effect_of(some).difference > most and _upper(some) < LEVEL / 2 for some in (pair.first, pair.second))
 
 
 def _agree(pair: PairValues) -> bool:

@@ -26,13 +26,17 @@ class PieceEffect:
     end: int
     """The piece is ``prompt[start:end]``, with the white space after it."""
     average: Effect
-    """Score with it less score without it, averaged over measured prompts that hold other selections of the pieces."""
+    """Score with it less score without it, averaged over measured prompts that hold other selections of the pieces.
+    Of a locked piece: 0, on no rows.
+    """
     removed: Effect | None
     """Score of the whole prompt less score without this piece alone; None if the budget left no room to measure it."""
     p_value: float
     """Of ``average``, two-sided, corrected for the number of pieces."""
     matters: bool
-    """Whether test and interval agree that the piece raises the score."""
+    """Whether test and interval agree that the piece raises the score, averaged like that. One of two that say the same
+    does so too: it is needed where the other is missing.
+    """
     brought_by: str | None
     """Id of the prompt that first had it, on the way from the starting prompt to this one: ``0.0`` for the starting
     prompt; None if that is not on record.
@@ -41,19 +45,25 @@ class PieceEffect:
     """Ids of the rows that score higher in the whole prompt than without this piece alone."""
     lost: tuple[str, ...] = ()
     """Ids of the rows that score lower."""
+    locked: bool = False
+    """Whether it holds a placeholder, so that it cannot be left out and was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedundantPair:
-    """Two pieces of which one is enough: removing either costs nothing measurable, removing both does."""
+    """Two pieces of which one is enough: while the other is there, removing either costs little or nothing measurable,
+    and removing both costs measurably more than the two together. All averaged over measured prompts that hold other
+    selections of the remaining pieces.
+    """
 
     first: int
     second: int
     """Places of the pieces in the explanation, counted from 0."""
     without_first: Effect
-    """Score of the whole prompt less score without the piece."""
+    """Score with both less score without the first."""
     without_second: Effect
     without_both: Effect
+    """Score with both less score with neither."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +113,7 @@ class Explanation:
     prompts: int
     """Distinct prompts that were measured, the whole one included."""
     most_calls: int
-    """The budget of task calls that was stated beforehand."""
+    """Task calls that were stated beforehand as the most that can be used."""
     calls: int
     """Task calls used, cached replies included."""
     pieces: tuple[PieceEffect, ...]

@@ -138,7 +138,7 @@ class Progress:
 
     run: str
     """Its id in the store."""
-    phase: Literal["start", "search", "verdict", "done"]
+    phase: Literal["start", "search", "verdict", "explanation", "done"]
     step: int
     total_steps: int
     best_score: float | None

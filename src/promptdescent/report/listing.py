@@ -16,7 +16,12 @@ HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", 
 
 def listing(runs: Sequence[ListedRun], *, terminal: bool) -> str:
     """One line per run, safe to print; ``terminal``: as a table that is as wide as that."""
-    return columns(HEAD, [_cells(run) for run in runs], terminal=terminal)
+    head: tuple[str, ...] = HEAD
+    rows = [_cells(run) for run in runs]
+    if any(run.tags for run in runs):
+        head = (*head, "tags")
+        rows = [(*row, one_line(" ".join(run.tags)) or "-") for row, run in zip(rows, runs, strict=True)]
+    return columns(head, rows, terminal=terminal)
 
 
 def listing_json(runs: Sequence[ListedRun]) -> str:
@@ -29,7 +34,7 @@ def _cells(run: ListedRun) -> tuple[str, ...]:
         run.id,
         date(run.created_at)[:16].replace("T", " "),
         run.status.state,
-        one_line(run.recipe) or "-",
+        f"explains {one_line(run.explains)}" if run.explains else one_line(run.recipe) or "-",
         "-" if run.seed is None else str(run.seed),
         _models(run),
         score_text(run.best_score),

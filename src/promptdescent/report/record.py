@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -270,12 +270,17 @@ def _step(step: StepRecord) -> Record:
 
 
 def _request(request: SentRequest) -> Record:
-    return {**asdict(request), "message": {"role": request.message.role, "text": request.message.text}}
+    return {**_fields_of(request), "message": {"role": request.message.role, "text": request.message.text}}
 
 
 def _candidate(candidate: Candidate) -> Record:
     """``distance`` is the one from the parent, in words."""
-    return {**asdict(candidate), "prompt": candidate.prompt.text}
+    return {**_fields_of(candidate), "prompt": candidate.prompt.text}
+
+
+def _fields_of(part: SentRequest | Candidate) -> Record:
+    """The fields as they are. ``asdict`` copies what they hold, which takes longer than reading the whole run."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 def _ended_because(events: Sequence[Event]) -> str | None:
@@ -324,7 +329,7 @@ def _used(usage: Usage, cost: Record | None, part: str) -> Record:
 def _earlier_use(store: Store, row: RunRow) -> int:
     """How many earlier runs have a verdict on some of this run's test rows."""
     leaked = set(row.manifest.leaked)
-    tested = [example.id for example in store.examples(row.id).get("test", ()) if example.id not in leaked]
+    tested = [example for example in store.example_ids(row.id, "test") if example not in leaked]
     return store.earlier_verdicts_on(row.id, tested)
 
 

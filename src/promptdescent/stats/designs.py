@@ -18,7 +18,7 @@ _TRIES = 32
 """Columns that are drawn for each factor, of which the one that is least alike to the earlier ones is taken."""
 
 _SINGULAR = 1e-9
-"""A pivot, or what is left of a column, below this share of its size counts as zero."""
+"""A pivot below this share of the largest entry counts as zero."""
 
 
 def balanced_design(factors: int, prompts: int, *, seed: int) -> tuple[Presence, ...]:
@@ -106,7 +106,7 @@ class RowwiseEffects:
         """
         if len(design) != len(scores) or len({len(some) for some in scores}) > 1 or len(set(map(len, design))) != 1:
             raise ValueError("pass the scores of every prompt of the design, all on the same rows")
-        self._factors = len(design[0])
+        self.prompts = len(design)
         fits: dict[tuple[int, ...], _Fit | None] = {}
         self._rows: list[tuple[_Fit, list[float]]] = []
         self._coefficients: list[list[float]] = []
@@ -130,29 +130,44 @@ class RowwiseEffects:
         """What a factor does, row by row: score with it less score without it. Shape (rows,)."""
         return tuple(coefficients[factor + 1] for coefficients in self._coefficients)
 
-    def pair(self, first: int, second: int) -> PairValues | None:
-        """What two factors do together; None if the design cannot tell it from other effects.
+    def pairs(self, wanted: Sequence[tuple[int, int]]) -> tuple[PairValues, ...]:
+        """What pairs of factors do together, one entry per pair; none at all if the design cannot tell that apart.
 
-        The product of the two is added to the fit, by what is left of it beside the factors (Frisch and Waugh 1933,
-        Econometrica 1:387-401).
+        The products of the two factors of every pair are added to the fit together, by what is left of them beside the
+        factors (Frisch and Waugh 1933, Econometrica 1:387-401): so that what one pair does is not taken for another's.
         """
-        products: dict[int, tuple[list[float], list[float], float] | None] = {}
-        values: list[tuple[float, float, float, float]] = []
+        products: dict[int, _Products | None] = {}
+        values: list[list[tuple[float, float, float, float]]] = []
         for (fit, scores), coefficients in zip(self._rows, self._coefficients, strict=True):
             if id(fit) not in products:
-                products[id(fit)] = _product(fit, first, second)
+                products[id(fit)] = _products(fit, wanted)
             found = products[id(fit)]
             if found is None:
                 continue
-            left, share, size = found
-            together = _dot(left, scores) / size
-            one = coefficients[first + 1] - share[first + 1] * together
-            other = coefficients[second + 1] - share[second + 1] * together
-            values.append((one + together / 2, other + together / 2, one + other, -together))
+            together = [_dot(weights, scores) for weights in found.solver]
+            level = [own - _dot(share, together) for own, share in zip(coefficients, found.share, strict=True)]
+            values.append(
+                [
+                    (level[i + 1] + both / 2, level[j + 1] + both / 2, level[i + 1] + level[j + 1], -both)
+                    for (i, j), both in zip(wanted, together, strict=True)
+                ]
+            )
         if len(values) < 2:
-            return None
-        alone, second_alone, both, overlap = zip(*values, strict=True)
-        return PairValues(first=alone, second=second_alone, both=both, overlap=overlap)
+            return ()
+        return tuple(
+            PairValues(first=first, second=second, both=both, overlap=overlap)
+            for first, second, both, overlap in (zip(*some, strict=True) for some in zip(*values, strict=True))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Products:
+    """Products of factors in a fit."""
+
+    share: list[list[float]]
+    """Coefficients of the products on the intercept and the factors, shape (factors + 1, products)."""
+    solver: list[list[float]]
+    """Scores to coefficients of the products, shape (products, prompts)."""
 
 
 def _fit(design: Sequence[Presence], prompts: tuple[int, ...]) -> _Fit | None:
@@ -168,20 +183,24 @@ def _fit(design: Sequence[Presence], prompts: tuple[int, ...]) -> _Fit | None:
     return _Fit(prompts=prompts, columns=columns, solver=solver)
 
 
-def _product(fit: _Fit, first: int, second: int) -> tuple[list[float], list[float], float] | None:
-    """Of the product of two factors: what is left of it beside the factors, its coefficients on them, and the squared
-    size of what is left; None if nothing is.
-    """
-    together = list(map(mul, fit.columns[first + 1], fit.columns[second + 1]))
-    share = [_dot(weights, together) for weights in fit.solver]
-    explained = [_dot(share, values) for values in zip(*fit.columns, strict=True)]
-    left = [value - other for value, other in zip(together, explained, strict=True)]
-    size = _dot(left, left)
-    return None if size <= _SINGULAR * len(left) else (left, share, size)
+def _products(fit: _Fit, pairs: Sequence[tuple[int, int]]) -> _Products | None:
+    """The products of some pairs of factors; None if they cannot be told apart from the factors and each other."""
+    columns = [list(map(mul, fit.columns[first + 1], fit.columns[second + 1])) for first, second in pairs]
+    share = [[_dot(weights, column) for column in columns] for weights in fit.solver]
+    by_prompt = list(zip(*fit.columns, strict=True))
+    left = []
+    for place, column in enumerate(columns):
+        on_factors = [line[place] for line in share]
+        left.append([value - _dot(on_factors, values) for value, values in zip(column, by_prompt, strict=True)])
+    inverse = _inverse([[_dot(a, b) for b in left] for a in left])
+    if inverse is None:
+        return None
+    prompts = list(zip(*left, strict=True))
+    return _Products(share=share, solver=[[_dot(line, values) for values in prompts] for line in inverse])
 
 
 def _dot(first: Sequence[float], second: Sequence[float]) -> float:
-    return sum(map(mul, first, second))
+    return float(sum(map(mul, first, second)))
 
 
 def _inverse(matrix: list[list[float]]) -> list[list[float]] | None:

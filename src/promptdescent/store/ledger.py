@@ -28,7 +28,8 @@ class RunLedger:
         self._run_id = run_id
         self._open: dict[int, tuple[Role, Usage]] = {}
         before = run_totals(store, run_id)
-        self._totals, self._last_attempt, self._last_use = before.by_role(), before.last_attempt, max(0, before.last_use)
+        self._totals, self._last_attempt = before.by_role(), before.last_attempt
+        self._last_use = max(0, before.last_use)
 
     async def begin(self, call: str, role: Role, *, bound: Usage) -> int:
         """Record that an attempt at ``call`` is about to be sent; return the attempt's number."""

@@ -14,9 +14,10 @@ from promptdescent.store.store import Store
 
 
 def ancestors(store: Store, run_id: str) -> tuple[str, ...]:
-    """The run that a run repeats, the one that this repeats, and so on, as far as the store holds them."""
+    """The run that a run repeats or explains, the one that this repeats, and so on, as far as the store holds them."""
     found: list[str] = []
-    origin = store.manifest(run_id).origin
+    manifest = store.manifest(run_id)
+    origin = manifest.origin or manifest.explains
     while origin:
         try:
             manifest = store.manifest(origin)

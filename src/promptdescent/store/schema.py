@@ -3,7 +3,7 @@
 ::
 
     runs ──┬── examples                      the rows that a run uses, by split
-           ├── events                        what happened, in order: status, starting prompt, steps, states, totals, verdict, notes
+           ├── events                        what happened, in order: status, start, steps, states, totals, verdict
            ├── attempts ── attempt_ends      every request sent, and how it ended
            │       └────── replies           what came, by cache key; the first reply of a key in a run stays
            └── uses                          each distinct call that a run used, paid for by itself or an earlier run

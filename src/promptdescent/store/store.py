@@ -334,6 +334,14 @@ class Store:
             splits.setdefault(row.split, []).append(example)
         return {split: tuple(members) for split, members in splits.items()}
 
+    def example_ids(self, run_id: str, split: Split) -> tuple[str, ...]:
+        """The ids of the rows of a split, in their order."""
+        from sqlalchemy import select
+
+        examples = tables().examples
+        query = select(examples.c.example_id).where(examples.c.run_id == run_id, examples.c.split == split)
+        return tuple(row.example_id for row in self.database.read(query.order_by(examples.c.position)))
+
     # --- what a run owes to earlier ones ---
 
     def earlier_verdicts_on(self, run_id: str, example_ids: Iterable[str]) -> int:

@@ -6,18 +6,35 @@ import json
 from collections.abc import Callable, Sequence
 
 from promptdescent.store.schema import tables
-from promptdescent.store.store import Event, Store
+from promptdescent.store.store import Event, EventKind, Store
+
+AFTERWARDS: frozenset[EventKind] = frozenset({"explanation", "tags"})
+"""Kinds of events that others add to a run when nobody is at work on it."""
 
 
 def last_sent(store: Store, run_id: str) -> Callable[[float], float]:
-    """When a run sent its last attempt before a moment; 0 if it had sent none. Unix times, seconds."""
+    """When a run sent its last attempt before a moment; 0 if it had sent none. Unix times, seconds.
+
+    Attempts are numbered as they are sent, so their times are searched by halves, and not read one and all.
+    """
     from sqlalchemy import func, select
 
     attempts = tables().attempts
+    own = attempts.c.run_id == run_id
 
     def before(moment: float) -> float:
-        query = select(func.max(attempts.c.at)).where(attempts.c.run_id == run_id, attempts.c.at < moment)
-        return store.database.read(query)[0][0] or 0.0
+        found, first = 0.0, 1
+        last = store.database.read(select(func.max(attempts.c.attempt)).where(own))[0][0] or 0
+        while first <= last:
+            middle = (first + last) // 2
+            # The nearest one down from the middle: a write that failed leaves a gap in the numbers.
+            query = select(attempts.c.attempt, attempts.c.at).where(own, attempts.c.attempt.between(first, middle))
+            nearest = store.database.read(query.order_by(attempts.c.attempt.desc()).limit(1))
+            if not nearest or nearest[0].at < moment:
+                found, first = nearest[0].at if nearest else found, middle + 1
+            else:
+                last = nearest[0].attempt - 1
+        return found
 
     return before
 
@@ -31,6 +48,8 @@ def seconds_at_work(events: Sequence[Event], sent_before: Callable[[float], floa
     """
     total, at_work, last = 0.0, False, 0.0
     for event in events:
+        if event.kind in AFTERWARDS:
+            continue
         state = json.loads(event.payload)["state"] if event.kind == "status" else None
         # Either opens a resumption: since the last event of a process that was killed nobody worked.
         resumed = state == "running" or event.kind == "caps"

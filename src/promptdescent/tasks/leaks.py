@@ -73,12 +73,27 @@ def find_leaks(train: Sequence[Example], dev: Sequence[Example], test: Sequence[
     The time grows with the words of all rows: two rows are compared only if they share one of their rarest runs (the
     prefix filter of Chaudhuri, Ganti and Kaushik, 2006, which misses no pair).
     """
-    groups: dict[_Folded, list[tuple[Split, Example]]] = defaultdict(list)
-    for split, rows in zip(_ORDER, (train, dev, test), strict=True):
-        for row in rows:
-            groups[_folded(row)].append((split, row))
+    groups = _grouped(train, dev, test)
     copies = [_copies(group) for group in groups.values() if len({split for split, _ in group}) > 1]
     return (*copies, *_near_copies(groups))
+
+
+def find_repeats(train: Sequence[Example], dev: Sequence[Example], test: Sequence[Example]) -> tuple[SharedRow, ...]:
+    """Rows that repeat another one, in the same split or in another: copies first, then near copies, as in
+    :func:`find_leaks`.
+    """
+    groups = _grouped(train, dev, test)
+    copies = [_copies(group) for group in groups.values() if len(group) > 1]
+    return (*copies, *_near_copies(groups, within=True))
+
+
+def _grouped(*splits: Sequence[Example]) -> dict[_Folded, list[tuple[Split, Example]]]:
+    """The rows of train, dev and test by what makes them copies, in their order."""
+    groups: dict[_Folded, list[tuple[Split, Example]]] = defaultdict(list)
+    for split, rows in zip(_ORDER, splits, strict=True):
+        for row in rows:
+            groups[_folded(row)].append((split, row))
+    return groups
 
 
 def _folded(row: Example) -> _Folded:
@@ -95,8 +110,12 @@ def _copies(group: Sequence[tuple[Split, Example]]) -> SharedRow:
     )
 
 
-def _near_copies(groups: Mapping[_Folded, Sequence[tuple[Split, Example]]]) -> Iterator[SharedRow]:
-    """Near copies among the different rows. One that has copies in other splits is not reported twice."""
+def _near_copies(
+    groups: Mapping[_Folded, Sequence[tuple[Split, Example]]], *, within: bool = False
+) -> Iterator[SharedRow]:
+    """Near copies among the different rows, in different splits unless ``within``. One that has copies in other splits
+    is not reported twice.
+    """
     found = list(groups.values())
     runs = _telling([_runs(group[0][1]) for group in found])
     counts = Counter(run for of_row in runs for run in of_row)
@@ -104,9 +123,9 @@ def _near_copies(groups: Mapping[_Folded, Sequence[tuple[Split, Example]]]) -> I
     for place, (group, own) in enumerate(zip(found, runs, strict=True)):
         prefix = [run for run in _rarest(own, counts) if counts[run] > 1]
         split = group[0][0]
-        if all(one == split for one, _ in group):
+        if within or all(one == split for one, _ in group):
             for other in sorted({other for run in prefix for other in earlier[run]}):
-                elsewhere = next((one for one in found[other] if one[0] != split), None)
+                elsewhere = next((one for one in found[other] if within or one[0] != split), None)
                 overlap = len(own & runs[other]) / max(len(own), len(runs[other]))
                 if elsewhere and overlap >= NEAR_SHARE:
                     yield _near_copy(elsewhere, group[0], overlap)

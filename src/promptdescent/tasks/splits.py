@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, get_args
@@ -303,6 +303,49 @@ def split_by_column(rows: Iterable[tuple[int, str, Example]], *, column: str, pa
 def all_as_test(examples: Sequence[Example]) -> Splits:
     """Every row a test row, where one prompt is scored and nothing is searched for."""
     return Splits(train=(), dev=(), test=tuple(examples), unused=0, leaked=(), notes=())
+
+
+# --- without some rows -----------------------------------------------------------------------------------------------
+
+
+def without_rows(splits: Splits, ids: Collection[str], *, path: Path | str) -> Splits:
+    """The splits without some rows: the others stay where they are. ``path``, the file that names the rows, stands in
+    messages.
+
+    Ids of rows that were not drawn are said in a note if some rows are unused, since they may be among these. Raises
+    :class:`DataError` for ids of no row, and if too few rows are left.
+    """
+    kept: dict[Split, tuple[Example, ...]] = {}
+    taken: dict[Split, int] = {}
+    for split in SPLITS:
+        rows = getattr(splits, split)
+        kept[split] = tuple(row for row in rows if row.id not in ids)
+        taken[split] = len(rows) - len(kept[split])
+    known = {row.id for split in SPLITS for row in getattr(splits, split)}
+    unknown = [one for one in ids if one not in known]
+    if unknown and (len(unknown) == len(ids) or not splits.unused):
+        raise DataError(
+            f"--leave-out {path}: {len(unknown)} of {len(ids)} ids are of none of the rows, such as {unknown[0]!r}; "
+            "give the file that was written for these rows, with the same --seed and numbers of rows"
+        )
+    for split, count in taken.items():
+        if count and not kept[split]:
+            raise DataError(f"--leave-out {path}: no {split} rows are left; leave out fewer")
+    leaked = tuple(one for one in splits.leaked if one not in ids)
+    if taken["test"] and splits.train:  # without a search there is no verdict
+        _check_test_rows(kept["test"], flag=f"--leave-out {path} takes {taken['test']} out", leaked=leaked, path="rows")
+    told = ", ".join(f"{count} {split}" for split, count in taken.items() if count) or "no"
+    notes = [f"{told} rows are left out, as {path} says."]
+    if unknown:
+        notes.append(f"{len(unknown)} of {len(ids)} rows that {path} leaves out are not among those drawn.")
+    return Splits(
+        train=kept["train"],
+        dev=kept["dev"],
+        test=kept["test"],
+        unused=splits.unused,
+        leaked=leaked,
+        notes=(*splits.notes, *notes),
+    )
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 "use strict";
-// What the pages do beside htmx: charts, copying, marking runs to compare, and saying whether the page is live.
+// What the pages do beside htmx: charts, copying, marking runs to compare, and saying whether the page is live. Loaded
+// before htmx, so that it hears the first stream begin.
 (() => {
   const QUIET_MS = 1000; // least time between two drawings of the charts
   const REFRESH_MS = 3000; // of the list of runs
+  const REPORT_MS = 4000; // after a step, until the report below it is read again
   const RETRY_MS = 1500; // of a stream that never began
 
   // --- charts ---
@@ -24,12 +26,12 @@
       if (!place) continue;
       const before = drawn.get(place);
       const said = JSON.stringify(chart.spec);
+      place.setAttribute("role", "img");
+      place.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
       if (before && before.said === said) continue;
       const made = await window.vegaEmbed(place, chart.spec, OPTIONS);
       if (before) before.made.finalize();
       drawn.set(place, { made, said });
-      place.setAttribute("role", "img");
-      place.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
     }
     drawn = new Map([...drawn].filter(([place]) => place.isConnected));
   };
@@ -117,6 +119,19 @@
     if (report) window.htmx.trigger(report, "refresh");
   };
 
+  // While the run goes, only where nobody reads: what is open or marked stays as it is until the run ends.
+  let waiting = false;
+  const refreshSometimes = () => {
+    if (waiting) return;
+    waiting = true;
+    window.setTimeout(() => {
+      waiting = false;
+      const report = document.getElementById("report");
+      const open = report && report.querySelector("details[open]");
+      if (report && !open && window.getSelection().isCollapsed && !report.contains(document.activeElement)) refreshReport();
+    }, REPORT_MS);
+  };
+
   const later = (live) => window.setTimeout(() => { if (live.isConnected) window.htmx.trigger(live, "retry"); }, RETRY_MS);
 
   const isLive = (event) => event.target instanceof Element && event.target.id === "live";
@@ -130,7 +145,10 @@
       later(event.target);
     });
   }
-  document.addEventListener("stepped", drawAll);
+  document.addEventListener("stepped", () => {
+    drawAll();
+    refreshSometimes();
+  });
   document.addEventListener("ended", refreshReport);
 
   // --- everything ---
@@ -153,8 +171,10 @@
     countMarked();
     if ([...document.querySelectorAll("[data-chart]")].some((place) => !drawn.has(place))) drawAll();
   });
-  showCopyButtons();
-  countMarked();
-  drawAll();
-  window.setInterval(refreshRuns, REFRESH_MS);
+  document.addEventListener("DOMContentLoaded", () => {
+    showCopyButtons();
+    countMarked();
+    drawAll();
+    window.setInterval(refreshRuns, REFRESH_MS);
+  });
 })();

@@ -34,7 +34,7 @@ class Chart:
 
 
 def at_width(spec: Mapping[str, Any], width: int | str) -> dict[str, Any]:
-    """The same figure, so many pixels wide, or as wide as its ``container``; a narrow one has a legend in one column."""
+    """The same figure so many pixels wide, or as wide as its ``container``. A narrow one has a legend in one column."""
     config = spec["config"]
     columns = 1 if isinstance(width, int) and width < WIDTH else config["legend"]["columns"]
     return {**spec, "width": width, "config": {**config, "legend": {**config["legend"], "columns": columns}}}
@@ -57,9 +57,16 @@ def styled(layers: Any, *, height: int = HEIGHT) -> dict[str, Any]:
             "titleFontWeight": "normal",
             "titlePadding": 10,
         },
-        "legend": {"labelColor": INK, "labelFontSize": 12, "labelLimit": 0, "symbolStrokeWidth": 2, "columns": 3},
+        "legend": {
+            "labelColor": INK,
+            "labelFontSize": 12,
+            "labelLimit": 0,
+            "columnPadding": 28,
+            "symbolStrokeWidth": 2,
+            "columns": 3,
+        },
     }
-    spec: dict[str, Any] = layers.properties(width=WIDTH, height=height).to_dict()
+    spec: dict[str, Any] = layers.properties(width=WIDTH, height=height).to_dict(validate=False)
     return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}, "config": look}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from promptdescent.report.charts.chart import BLUE, GREY, INK, Chart, named, styled, values
 from promptdescent.report.page.explanation import ExplanationSection
+from promptdescent.report.text import printable
 
-_NAME = 36
+_NAME = 22
 """Characters of a piece beside its bar."""
 MOST_PIECES = 40
 """Pieces that are drawn, those with the largest effects."""
@@ -25,7 +26,7 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
     data = values(
         [
             {
-                "piece": f"{piece.number}. {_short(piece.text)}",
+                "piece": f"{piece.number}. {_short(printable(piece.text))}",
                 "effect": factor * piece.difference,
                 "low": factor * piece.interval[0],
                 "high": factor * piece.interval[1],
@@ -34,7 +35,7 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
             for piece in pieces
         ]
     )
-    y = alt.Y("piece:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, grid=False))
+    y = alt.Y("piece:N", sort=None, title=None, axis=alt.Axis(labelLimit=150, grid=False))
     colour = alt.Color(
         "kind:N", scale=named([_MATTERS, _OPEN], [BLUE, GREY]), legend=alt.Legend(orient="top", title=None)
     )

@@ -11,6 +11,9 @@ from promptdescent.report.page.steps import SearchSection, Step
 MOST_POINTS = 240
 """Proposals that are drawn one by one; of more, each step shows the range."""
 
+MANY_STEPS = 60
+"""From so many steps on, current prompts are a thin line without points."""
+
 _BEST, _CURRENT, _PROPOSALS = "best so far", "current prompt", "other proposals"
 _BUDGET, _MOVED, _OTHERS = "words allowed", "moved by the kept prompt", "by other proposals"
 
@@ -41,12 +44,12 @@ def score_chart(search: SearchSection) -> Chart:
         band = base.mark_area(interpolate="step-after", opacity=0.16, color=BLUE)
         layers.append(band.encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"))
     layers += _others(alt, x, y, (colour, shape), [(at[place], one.score) for place, one in _scores(steps)], _PROPOSALS)
+    few = len(steps) < MANY_STEPS
+    line: dict[str, Any] = {"strokeDash": [5, 3], "strokeWidth": 1.5} if few else {"strokeWidth": 1}
     layers += [
+        _called(base, _CURRENT).mark_line(**line).encode(x=x, y=alt.Y("current:Q", **y), color=colour),
         _called(base, _CURRENT)
-        .mark_line(strokeDash=[5, 3], strokeWidth=1.5)
-        .encode(x=x, y=alt.Y("current:Q", **y), color=colour),
-        _called(base, _CURRENT)
-        .mark_point(filled=True, size=46, opacity=1)
+        .mark_point(filled=True, size=46 if few else 8, opacity=1)
         .encode(x=x, y=alt.Y("current:Q", **y), color=colour, shape=shape),
         _called(base, _BEST)
         .mark_line(interpolate="step-after", strokeWidth=2.5)
@@ -202,7 +205,7 @@ def _others(
     for step, value in points:
         by_step.setdefault(step, []).append(value)
     data = values([{"step": step, "least": min(found), "most": max(found)} for step, found in by_step.items()])
-    mark = _called(alt.Chart(data), name).mark_rule(strokeWidth=1.5, opacity=0.7)
+    mark = _called(alt.Chart(data), name).mark_rule(strokeWidth=1, opacity=0.55)
     return [mark.encode(x=x, y=alt.Y("least:Q", **y), y2="most:Q", color=colour)]
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,12 @@ def environment(*folders: Path) -> Environment:
     return made
 
 
+@cache
+def _own_environment() -> Environment:
+    """Made once, since compiling the templates takes longer than filling them."""
+    return environment()
+
+
 def _shown(value: Any) -> Any:
     """A value as it may stand in a page."""
     from markupsafe import Markup
@@ -88,7 +95,7 @@ def report_html(page: RunPage, figures: Mapping[str, Figure] | None = None) -> s
     """The whole report as text; by default with static figures. Needs the extra ``report``."""
     style, script = asset("report.css"), asset("report.js")
     return (
-        environment()
+        _own_environment()
         .get_template("report.html")
         .render(
             page=page,

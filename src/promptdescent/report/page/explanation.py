@@ -9,6 +9,7 @@ from promptdescent.records import Effect, Explanation
 from promptdescent.report.page.diff import Diff, diff_of
 from promptdescent.report.page.facts import Facts
 from promptdescent.report.page.shortened import counted
+from promptdescent.report.page.steps import START
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,11 +26,13 @@ class Piece:
     effect: str
     """Difference and interval in words."""
     removed: str
-    """What removing it alone does, in words; empty where it was not measured."""
+    """Score of the whole prompt less score without this piece alone, in words; empty where it was not measured."""
     p_value: float
     matters: bool
     brought_by: str
     """Id of the prompt that first had it; empty where that is not known."""
+    origin: str
+    """Where it first stood, in words; empty where that is not known."""
     gained: int
     """Rows that score higher with it than without it alone."""
     lost: int
@@ -79,7 +82,8 @@ def explanation_section(facts: Facts) -> ExplanationSection | None:
             Pair(
                 first=pair.first + 1,
                 second=pair.second + 1,
-                said=f"Without the first {_effect(pair.without_first, shares=shares)}, without the second "
+                said="The whole prompt scores, against the one without the first, "
+                f"{_effect(pair.without_first, shares=shares)}, without the second "
                 f"{_effect(pair.without_second, shares=shares)}, without both "
                 f"{_effect(pair.without_both, shares=shares)}.",
             )
@@ -106,11 +110,21 @@ def _pieces(found: Explanation, *, shares: bool) -> tuple[Piece, ...]:
             p_value=piece.p_value,
             matters=piece.matters,
             brought_by=piece.brought_by or "",
+            origin=_origin(piece.brought_by),
             gained=len(piece.gained),
             lost=len(piece.lost),
         )
         for number, piece in enumerate(found.pieces, start=1)
     )
+
+
+def _origin(prompt: str | None) -> str:
+    if prompt is None:
+        return ""
+    if prompt == START:
+        return "It stood in the starting prompt."
+    step = prompt.split(".")[0]
+    return "It came with the first prompts." if step == "0" else f"It came in step {step}, with prompt {prompt}."
 
 
 def _effect(effect: Effect, *, shares: bool) -> str:

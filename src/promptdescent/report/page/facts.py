@@ -20,6 +20,7 @@ from promptdescent.records import (
 )
 from promptdescent.report.record import Record, changed_settings, run_record
 from promptdescent.store.store import EventKind, Store
+from promptdescent.store.tags import tags_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +89,7 @@ def read_facts(store: Store, run: str) -> Facts:
     record = run_record(store, row.id)
     start = _newest(store, row.id, "start")
     verdict, score = _newest(store, row.id, "verdict"), _newest(store, row.id, "evaluation")
-    explanation, tags = _newest(store, row.id, "explanation"), _newest(store, row.id, "tags")
+    explanation = _newest(store, row.id, "explanation")
     return Facts(
         record=record,
         manifest=row.manifest,
@@ -98,7 +99,7 @@ def read_facts(store: Store, run: str) -> Facts:
         verdict=from_json(Verdict, verdict) if verdict else None,
         score=from_json(PromptScore, score) if score else None,
         explanation=from_json(Explanation, explanation) if explanation else None,
-        tags=tuple(json.loads(tags)) if tags else (),
+        tags=tags_of(store, row.id),
         tokens=_tokens(store, row.id, start),
     )
 

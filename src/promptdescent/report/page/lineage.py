@@ -10,7 +10,7 @@ from promptdescent.report.page.diff import Diff, diff_of
 from promptdescent.report.page.facts import Facts
 from promptdescent.report.page.reasons import kept_because
 from promptdescent.report.page.shortened import shortened
-from promptdescent.report.page.steps import START, SearchSection
+from promptdescent.report.page.steps import START, SearchSection, score_interval
 
 MOST_LINKS = 60
 """Links of a lineage that a page shows: of longer ones the first and the last half of these."""
@@ -97,7 +97,6 @@ def _link(facts: Facts, search: SearchSection, steps: _Known, prompt: str) -> Li
     step, parent = facts.steps[place], candidate["parent"]
     before = steps[parent][1]["prompt"] if parent in steps else facts.record["start"]["prompt"]
     request = None if candidate["request"] is None else step["requests"][candidate["request"]]
-    after = search.step_records[place]
     return Link(
         id=prompt,
         step=step["step"],
@@ -105,7 +104,7 @@ def _link(facts: Facts, search: SearchSection, steps: _Known, prompt: str) -> Li
         prompt=candidate["prompt"],
         score=candidate["score"],
         rows=candidate["rows"],
-        interval=after.interval if after.best == prompt else None,
+        interval=score_interval(facts, candidate["score"], candidate["rows"]),
         diff=diff_of(before, candidate["prompt"]) if parent else None,
         word_budget=step["word_budget"],
         meta_prompt=shortened(request["message"]["text"], LONGEST_META_PROMPT) if request else "",

@@ -133,7 +133,7 @@ def _steps(facts: Facts) -> tuple[Step, ...]:
             current_score=start["dev_score"],
             best=START,
             best_score=start["dev_score"],
-            interval=_interval(facts, start["dev_score"], start["rows"]),
+            interval=score_interval(facts, start["dev_score"], start["rows"]),
             tokens=facts.tokens.get(-1),
             stop="",
         )
@@ -155,7 +155,7 @@ def _steps(facts: Facts) -> tuple[Step, ...]:
                 current_score=at["score"],
                 best=best,
                 best_score=known[best]["score"],
-                interval=_interval(facts, known[best]["score"], known[best]["rows"]),
+                interval=score_interval(facts, known[best]["score"], known[best]["rows"]),
                 tokens=facts.tokens.get(step["step"]),
                 stop=step["stop"],
             )
@@ -182,10 +182,12 @@ def _proposal(candidate: Mapping[str, Any], survivors: Sequence[str]) -> Proposa
     )
 
 
-def _interval(facts: Facts, score: float, rows: int) -> tuple[float, float] | None:
+def score_interval(facts: Facts, score: float | None, rows: int) -> tuple[float, float] | None:
     """Wilson's, where the score is a share of right answers: then score times rows is a whole number."""
+    if score is None or not rows or not facts.right_or_wrong:
+        return None
     right = round(score * rows)
-    if not facts.right_or_wrong or not rows or abs(score * rows - right) > 1e-6:
+    if abs(score * rows - right) > 1e-6 or not 0 <= right <= rows:
         return None
     interval = wilson_interval(right, rows)
     return interval.low, interval.high

@@ -1,0 +1,147 @@
+"""The pictures of README: real runs of the embedded model, as the report and the live page show them.
+
+    python benchmarks/pictures.py [--store FOLDER] [--seed N] [--to docs/images]
+
+Makes two searches of six steps on the demo's rows, explains the prompt of the first, and photographs the report, the
+live page while the second search is at work, and both runs side by side, with the Chromium of this machine. About
+fifteen minutes on two cores; with a ``--store`` that holds runs of these searches already, they are taken from there.
+Nothing is retouched: what the pictures show is what the commands write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import promptdescent
+from promptdescent import RunSpec, Store
+from promptdescent.tasks.demo import demo_settings
+
+STEPS = 6
+WIDE, PHONE = {"width": 1000, "height": 1180}, {"width": 390, "height": 844}
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def main() -> None:
+    """Make the runs and the pictures."""
+    options = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    options.add_argument("--store", help="folder of the runs; a temporary one without it")
+    options.add_argument("--seed", type=int, default=0, help="of the first search; the second has the next one")
+    options.add_argument("--to", default="docs/images", help="folder of the pictures")
+    given = options.parse_args()
+    to = Path(given.to)
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        store = given.store or temporary
+        first = _found(store, given.seed) or _search(store, given.seed)
+        _command("explain", first, "--store", store)
+        report = Path(temporary) / "report.html"
+        _command("report", first, "--store", store, "-o", str(report))
+        with _browser() as browser:
+            _shoot(browser, report.as_uri(), to / "report.png", WIDE, "light")
+            _shoot(browser, report.as_uri(), to / "report-phone.png", PHONE, "dark")
+            with _served(store) as address:
+                second = _found(store, given.seed + 1) or _photographed(browser, address, store, given.seed + 1, to)
+                both = f"{address}compare?run={first}&run={second}"
+                _shoot(browser, both, to / "compare.png", WIDE, "light")
+
+
+def _spec(seed: int) -> RunSpec:
+    return RunSpec().with_settings({**demo_settings(seed), "steps": STEPS, "patience": STEPS})
+
+
+def _search(store: str, seed: int) -> str:
+    return promptdescent.optimize(_spec(seed), store=store).run
+
+
+def _found(store: str, seed: int) -> str:
+    """A finished search of this kind that the store holds; empty if there is none."""
+    if not (Path(store) / "store.db").is_file():
+        return ""
+    opened = Store.open(store)
+    try:
+        wanted = _spec(seed).as_data()
+        for run in reversed(opened.runs()):
+            if run.status.state == "finished" and not run.manifest.explains and dict(run.manifest.spec) == wanted:
+                return run.id
+        return ""
+    finally:
+        opened.close()
+
+
+def _photographed(browser: Any, address: str, store: str, seed: int, to: Path) -> str:
+    """Make a search, and photograph its page when half of its steps are done."""
+    made: list[str] = []
+    thread = threading.Thread(target=lambda: made.append(_search(store, seed)))
+    thread.start()
+    try:
+        page = browser.new_page(viewport=WIDE, color_scheme="light")
+        page.goto(address)
+        page.get_by_role("link", name="running").or_(page.locator("tr", has_text="running").locator("a")).first.click()
+        page.get_by_text(f"step {STEPS // 2} of {STEPS}", exact=False).first.wait_for(timeout=900_000)
+        page.wait_for_timeout(1_000)
+        page.screenshot(path=to / "live.png")
+        page.close()
+    finally:
+        thread.join()
+    return made[0]
+
+
+def _command(*words: str) -> str:
+    """What ``promptdescent`` writes when it is called with these words."""
+    done = subprocess.run(
+        [sys.executable, "-m", "promptdescent.cli.main", *words], check=True, text=True, stdout=subprocess.PIPE
+    )
+    return done.stdout
+
+
+@contextmanager
+def _served(store: str) -> Iterator[str]:
+    """The live page of a store; its address."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "promptdescent.cli.main", "serve", "--store", store, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        said = server.stdout.readline()
+        yield said[said.index("http") :].strip()
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        raise SystemExit(f"pictures need a browser: none of {', '.join(CHROMIUMS)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _shoot(browser: Any, address: str, file: Path, size: dict[str, int], scheme: str) -> None:
+    page = browser.new_page(viewport=size, color_scheme=scheme)
+    page.goto(address)
+    page.wait_for_timeout(800)  # until charts are drawn
+    page.screenshot(path=file)
+    page.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What is measured within a budget of calls: which rows, and which selections of the pieces."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptdescent.errors import ConfigError
+from promptdescent.records import Example
+from promptdescent.stats.designs import balanced_design
+
+MOST_PROMPTS = 128
+"""Distinct prompts, unless the budget says less. With 200 rows, a pair worth 5 points is then found in about 98 of 100
+explanations (benchmarks/explanations.py); a quarter fewer find 94.
+"""
+
+MOST_CALLS = 25_600
+"""Task calls, unless the user sets a cap: as many prompts on 200 rows."""
+
+LEAST_ROWS = 50
+"""Where there are more dev rows than the budget allows for, no fewer are taken, but fewer prompts."""
+
+FEWEST_ROWS = 20
+"""Below so many rows nothing is measured."""
+
+PRUNING = 8
+"""Prompts kept for trying shorter ones."""
+
+Selection = frozenset[int]
+"""Places of the pieces that a prompt lacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Rows, and prompts by what they lack."""
+
+    rows: tuple[Example, ...]
+    alone: tuple[Selection, ...]
+    """Each without one piece; fewer than there are pieces where the budget ends."""
+    design: tuple[Selection, ...]
+    """Balanced, random: each piece is absent in half of them."""
+    tries: int
+    """Shorter prompts that may be tried."""
+
+    @property
+    def first(self) -> tuple[Selection, ...]:
+        """What is measured before any shorter prompt is tried, each once, the whole prompt first."""
+        return tuple(dict.fromkeys((frozenset[int](), *self.alone, *self.design)))
+
+    @property
+    def prompts(self) -> int:
+        """At most."""
+        return len(self.first) + self.tries
+
+    @property
+    def scored(self) -> int:
+        """Rows to score, over all prompts, at most."""
+        return len(self.rows) * self.prompts
+
+
+def make_plan(free: Sequence[int], dev: Sequence[Example], *, most_scored: int, prune: bool, seed: int) -> Plan:
+    """Share out ``most_scored`` rows, counted once per prompt, over prompts that lack some of the pieces ``free``.
+
+    The dev rows are taken whole if as many prompts as are useful can be scored on them; else a random part of them, in
+    their order. Raises :class:`ConfigError`, naming what is needed, if too little can be measured.
+    """
+    tries = PRUNING if prune else 0
+    distinct = 2 ** len(free) if len(free) < MOST_PROMPTS.bit_length() else MOST_PROMPTS
+    wanted = min(MOST_PROMPTS, distinct + tries)
+    least = 1 + min(2 ** len(free), 2 * (len(free) + 1)) + min(tries, 1)
+    if len(dev) < FEWEST_ROWS:
+        raise ConfigError(
+            f"the run has {len(dev)} dev rows, too few to tell anything of a piece: {FEWEST_ROWS} are needed"
+        )
+    rows = min(len(dev), max(LEAST_ROWS, most_scored // wanted))
+    if most_scored // rows < least:
+        rows = min(rows, most_scored // least)
+    if rows < FEWEST_ROWS:
+        raise ConfigError(
+            f"the budget is too small: {len(free)} pieces need {least} prompts on {FEWEST_ROWS} rows, and so "
+            f"{least * FEWEST_ROWS:,} scored rows; it leaves room for {most_scored:,}. Raise the cap"
+        )
+    prompts = min(wanted, most_scored // rows)
+    tries = min(tries, 1 + prompts - least) if prune else 0
+    least_design = min(2 ** len(free), 2 * (len(free) + 1))
+    alone = free[: max(0, prompts - 1 - tries - least_design)]
+    design = balanced_design(len(free), max(2, prompts - 1 - len(alone)), seed=seed)
+    # Cut, not drawn anew, so that an explanation with shorter prompts has the replies of one without.
+    design = design[: max(2, (prompts - 1 - tries - len(alone)) // 2 * 2)] if 2 ** len(free) > len(design) else design
+    return Plan(
+        rows=_some(dev, rows, seed=seed),
+        alone=tuple(frozenset({place}) for place in alone),
+        design=tuple(frozenset(place for place, held in zip(free, one, strict=True) if not held) for one in design),
+        tries=tries,
+    )
+
+
+def _some(rows: Sequence[Example], count: int, *, seed: int) -> tuple[Example, ...]:
+    """So many of the rows, in their order."""
+    if count >= len(rows):
+        return tuple(rows)
+    return tuple(rows[place] for place in sorted(random.Random(seed).sample(range(len(rows)), count)))
