@@ -162,9 +162,7 @@ def explain(planted: Planted, *, seed: int, most_calls: int = MOST_CALLS) -> Exp
 def line(seeds: range, *, sentences: int, noise: float, with_pair: bool) -> str:
     """One line of the table."""
     began = time.perf_counter()
-    found = [
-        explain(plant(seed, sentences=sentences, noise=noise, with_pair=with_pair), seed=seed) for seed in seeds
-    ]
+    found = [explain(plant(seed, sentences=sentences, noise=noise, with_pair=with_pair), seed=seed) for seed in seeds]
     seconds = (time.perf_counter() - began) / len(seeds)
     idle = sum(len(one.idle) for one in found)
     cells = [

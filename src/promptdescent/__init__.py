@@ -16,7 +16,7 @@ from promptdescent.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from promptdescent.api import evaluate as evaluate
-    from promptdescent.api import explain as explain
+    from promptdescent.api import explain_run as explain_run
     from promptdescent.api import optimize as optimize
     from promptdescent.api import rerun as rerun
     from promptdescent.api import resume as resume
@@ -71,7 +71,7 @@ _HOMES = {
     "StoreError": "errors",
     "Verdict": "records",
     "evaluate": "api",
-    "explain": "api",
+    "explain_run": "api",
     "optimize": "api",
     "recipe_named": "recipes",
     "rerun": "api",

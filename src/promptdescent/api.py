@@ -1,5 +1,5 @@
 """The command line's main jobs from Python: :func:`optimize`, :func:`evaluate`, :func:`resume`, :func:`rerun` and
-:func:`explain`.
+:func:`explain_run`.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def rerun(
     return _in_loop(again())
 
 
-def explain(
+def explain_run(
     run: str = "latest",
     *,
     prune: bool = False,

@@ -15,11 +15,13 @@ from promptdescent.store.store import Store
 
 
 def test_what_a_run_did_is_listed(invoke: Invoke, rows: Path) -> None:
-    assert invoke(*optimize_arguments(rows, "--quiet")).returncode == 0
+    assert invoke(*optimize_arguments(rows, "--quiet", "--tag", "two words")).returncode == 2
+    assert invoke(*optimize_arguments(rows, "--quiet", "--tag", "keep", "--tag", "v1")).returncode == 0
     shown = json.loads(invoke("show", "--json").stdout)
     (listed,) = json.loads(invoke("runs", "--json").stdout)
     assert (listed["id"], listed["recipe"], listed["seed"]) == (shown["id"], shown["recipe"], shown["seed"])
     assert (listed["created_at"], listed["status"]["state"]) == (shown["created"], "finished")
+    assert listed["tags"] == ["keep", "v1"]
     assert listed["best_score"] == shown["best"]["dev_score"]
     assert listed["verdict"] == {name: shown["verdict"][name] for name in ("difference", "interval", "gain_shown")}
     assert listed["calls"] == sum(usage["paid"]["calls"] for usage in shown["usage"].values())

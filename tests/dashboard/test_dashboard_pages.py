@@ -6,12 +6,15 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dashboard_samples import HOSTILE, START, Served, WrittenRun, finished_run, in_a_thread, served, write_study
 
 from promptdescent.dashboard.rendering import Views
-from promptdescent.dashboard.security import HEADERS
+from promptdescent.dashboard.run_list import RunList, RunQuery
+from promptdescent.dashboard.shelf import Shelf
+from promptdescent.store.listing import ListedRun, listed_runs
 from promptdescent.store.store import Store
 from promptdescent.store.tags import tags_payload
 
@@ -114,12 +117,10 @@ def test_the_record_and_the_charts_are_json(dashboard: Served, runs: list[Writte
     assert all(chart["spec"]["$schema"].startswith("https://vega.github.io/schema/vega-lite/v6") for chart in charts)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/runs/latest", "/runs/latest/candidates", "/runs/latest/candidates/2.1", "/compare"]
-)
+@pytest.mark.parametrize("path", ["/", "/runs/RUN", "/runs/RUN/candidates", "/runs/RUN/candidates/2.1", "/compare"])
 def test_what_a_model_wrote_is_escaped(dashboard: Served, runs: list[WrittenRun], path: str) -> None:
     query = f"?run={runs[0].id}&run={runs[1].id}" if path == "/compare" else ""
-    text = dashboard.get(path.replace("latest", runs[1].id) + query).text
+    text = dashboard.get(path.replace("RUN", runs[1].id) + query).text
     assert "<img src=x" not in text
     assert "<b id=planted" not in text
     assert "alert(2)</script>" not in text
@@ -175,6 +176,11 @@ def test_a_store_that_is_gone_is_said_and_found_again(tmp_path: Path) -> None:
         replaced.close()
         assert shown(dashboard.get("/").text) == [second.id]
         assert dashboard.get(f"/runs/{first.id}").status == 404
+        shutil.rmtree(folder)
+        again = Store.open(folder)
+        third = finished_run(again)
+        again.close()
+        assert shown(dashboard.get("/").text) == [third.id], "replaced between two requests"
 
 
 def test_reading_holds_no_run_and_keeps_no_writer_waiting(dashboard: Served, store: Store) -> None:
@@ -194,8 +200,13 @@ def test_reading_holds_no_run_and_keeps_no_writer_waiting(dashboard: Served, sto
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/style/page.css", "/static/vendor/vega.min.js", "/api/runs"])
 def test_every_answer_has_the_headers_of_security(dashboard: Served, runs: list[WrittenRun], path: str) -> None:
     answer = dashboard.get(path)
-    assert {name: answer.headers.get(name) for name in HEADERS} == dict(HEADERS)
-    assert "unsafe" not in HEADERS["content-security-policy"]
+    policy = answer.headers["content-security-policy"]
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(
+        policy.split("; ")
+    )
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", ""])
@@ -212,7 +223,9 @@ def test_the_names_of_this_machine_are_answered(dashboard: Served, runs: list[Wr
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_runs_are_only_read(dashboard: Served, method: str) -> None:
-    assert dashboard.get("/", method=method).status == 405
+    answer = dashboard.get("/", method=method)
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert "only read here" in answer.text
 
 
 def test_head_is_answered(dashboard: Served, runs: list[WrittenRun]) -> None:
@@ -258,3 +271,61 @@ def test_a_study_has_its_tables_and_its_runs(tmp_path: Path) -> None:
         assert dashboard.get(f"/compare?run={ids[0]}&run={ids[1]}").status == 200
         apart = dashboard.get(f"/compare?run={ids[0]}&run={ids[2]}")
         assert (apart.status, "compared by the study" in apart.text) == (400, True)
+
+
+def test_a_bench_has_its_tables(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    record = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["record"]
+    (tmp_path / "study.json").unlink()
+    bench: dict[str, object] = {"suite": "small", "title": "small tasks", "version": "0.1.0", "splits": "fixed", "sizes": {}}
+    bench |= {"equal": "steps", "budget": None, "studies": {"simulated:clear": record}}
+    with served(tmp_path) as dashboard:
+        assert dashboard.get("/study").status == 404
+        (tmp_path / "bench.json").write_text(json.dumps({"record": bench}), encoding="utf-8")
+        page = dashboard.get("/study")
+        assert (page.status, "Bench small tasks" in page.text) == (200, True)
+        (tmp_path / "bench.json").write_text("{}", encoding="utf-8")
+        assert "is damaged" in dashboard.get("/study").text
+
+
+# --- many runs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_of_many_runs_reads_only_those_that_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.open(tmp_path)
+    made = [WrittenRun(store, seed=seed, recipe_name=("gpo", "opro")[seed % 2]) for seed in range(70)]
+    for run in made:
+        in_a_thread(store.set_status(run.id, "finished"))
+        store.release(run.id)
+    read = []
+
+    def counted(store: Store, **options: Any) -> tuple[ListedRun, ...]:
+        found = listed_runs(store, **options)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr("promptdescent.dashboard.run_list.listed_runs", counted)
+    runs = RunList(Shelf(str(tmp_path)))
+
+    def ids(**query: Any) -> list[str]:
+        return [run.id for run in runs.part(RunQuery(**query)).runs]
+
+    assert ids() == [run.id for run in reversed(made)][:50]
+    assert ids(page=2) == [run.id for run in reversed(made)][50:]
+    assert ids(search="gpo") == [run.id for run in reversed(made) if made.index(run) % 2 == 0]
+    assert ids(search="opro", reverse=True)[:2] == [made[1].id, made[3].id]
+    assert read == [50, 70, 70, 50]
+    oldest = made[0]
+    in_a_thread(_tagged(store, oldest.id))
+    newest = WrittenRun(store, seed=70)
+    assert ids(tag="kept") == [oldest.id]
+    assert ids(search="running") == [newest.id]
+    store.close()
+    assert ids(search="running") == [], "nobody holds it any more"
+    assert ids(search="interrupted") == [newest.id]
+
+
+async def _tagged(store: Store, run: str) -> None:
+    store.claim(run)
+    await store.append(run, "tags", tags_payload(["kept"]))
+    store.release(run)

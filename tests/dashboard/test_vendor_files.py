@@ -10,8 +10,8 @@ from promptdescent.dashboard.app import STATIC
 
 VENDOR = STATIC / "vendor"
 ROW = re.compile(
-    r"^\| `(?P<file>[\w.-]+)` \| .+ \| (?P<version>\d+\.\d+\.\d+) \| .*`(?P<licence>[\w.-]+)` \| `(?P<digest>\w{64})` \|$",
-    re.M,
+    r"^\| `(?P<file>[\w.-]+)` \| .+ \| \d+\.\d+\.\d+ \| .*`(?P<licence>[\w.-]+)` \| `(?P<digest>\w{64})` \|$",
+    re.MULTILINE,
 )
 
 

@@ -55,6 +55,13 @@ def test_an_evaluation_says_its_score() -> None:
     assert "0.500 (0.400 to 0.625) on dev rows" in listing([replace(NEW, evaluation=scored)], terminal=False)
 
 
+def test_tags_have_a_column_where_some_run_has_any() -> None:
+    assert "tags" not in listing([RUN], terminal=False)
+    head, one, other = listing([replace(RUN, tags=("keep", "v2")), NEW], terminal=False).splitlines()
+    start = head.index("tags")
+    assert (one[start:], other[start:]) == ("keep v2", "-")
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_nothing_in_it_acts_on_a_terminal(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -91,6 +98,9 @@ def test_json_holds_all_of_it_in_ascii() -> None:
         "verdict": {"difference": 0.25, "interval": [0.1, 0.4], "gain_shown": True},
         "evaluation": None,
         "calls": 12345,
+        "prompt": "",
+        "tags": [],
+        "explains": "",
     }
     assert listing_json([]) == "[]"
 

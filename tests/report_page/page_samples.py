@@ -286,10 +286,14 @@ def long_run(store: Store, *, count: int, candidates: int, dev_rows: int) -> str
     def prompt(step: int) -> str:
         return " ".join(random_words.choices(words, k=60 + step))
 
-    proposed = [
-        [(prompt(step), round(dev_rows * (0.3 + 0.5 * random_words.random())) / dev_rows) for _ in range(candidates)]
-        for step in range(count)
-    ]
+    def score() -> float:
+        return round(dev_rows * (0.3 + 0.5 * random_words.random())) / dev_rows
+
+    proposed = [[(prompt(step), score()) for _ in range(candidates)] for step in range(count)]
+    proposed[-1][0] = (
+        prompt(count),
+        0.9,
+    )  # the last step finds the best prompt, so that its lineage is as long as can be
     events: Events = [
         status("running"),
         start_event(dev, dev_rows // 2),

@@ -204,6 +204,9 @@ def test_inline_drawings_hold_shapes_and_words_only(page: RunPage) -> None:
         "defs",
         "clipPath",
     }
+    inside = [element for element in drawn.iter() if element is not drawn]
+    assert not {"class", "style", "role", "font-family", "href"} & {name for one in inside for name in one.attrib}
+    assert all(one.attrib["id"].startswith("x-") for one in inside if "id" in one.attrib)
     assert drawn[0].text == "<b>"
     assert drawn.get("width") == "320"
 

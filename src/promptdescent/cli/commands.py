@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import typer
@@ -31,7 +30,7 @@ class Listed(NamedTuple):
     """The first line of the function's docstring."""
 
 
-_TABLE = {
+COMMANDS = {
     "demo": Listed("demo", "demo", "A whole run on data of our own with the embedded model: no key, no network."),
     "optimize": Listed(
         "optimize",
@@ -81,8 +80,6 @@ _TABLE = {
         "Make an environment for each of the other systems of a race, with the versions its script is written for.",
     ),
 }
-
-COMMANDS = {name: listed for name, listed in _TABLE.items() if find_spec(f"{_HOME}.{listed.module}")}
 """All commands by name, in the order of the help."""
 
 

@@ -159,7 +159,8 @@ def _show(
     verdicts: tuple[Verdict, Verdict, int] | None,
 ) -> None:
     counts = {kind: sum(doubt.kind == kind for doubt in found.doubts) for kind in _KINDS}
-    said = ", ".join(f"{counts[kind]} {name}" for kind, name in _KINDS.items())
+    told = _KINDS if found.explained else ("near-duplicate",)
+    said = ", ".join(f"{counts[kind]} {_KINDS[kind]}" for kind in told)
     headline = f"Run {facts.record['id']}: {said}."
     if found.test_doubts:
         headline += f" On {len(found.test_doubts)} test rows both prompts of the verdict give the same wrong answer."
@@ -173,8 +174,8 @@ def _show(
 
 _KINDS = {
     "looks mislabelled": "rows look mislabelled",
-    "near-duplicate": "nearly repeat another one",
-    "decides nothing": "decide nothing",
+    "near-duplicate": "rows nearly repeat another one",
+    "decides nothing": "rows decide nothing",
 }
 _WEAK = (
     "Suspicious test rows are those on which both prompts give the same wrong answer, which is weak evidence, and near "

@@ -16,6 +16,8 @@ from promptdescent.dashboard.server import DashboardServer, bound
 from promptdescent.errors import ConfigError
 
 _NEEDED = ("fastapi", "uvicorn", "jinja2", "altair")
+_SHORTEST = 16
+"""Characters of a token that is not guessed."""
 
 
 def serve(
@@ -58,6 +60,8 @@ def _token(host: str, variable: str) -> str | None:
         token = os.environ.get(variable, "").strip()
         if not token:
             raise ConfigError(f"--token-env {variable}: the variable is not set")
+        if len(token) < _SHORTEST:
+            raise ConfigError(f"--token-env {variable}: the token is shorter than {_SHORTEST} characters")
         return token
     return None if _is_loopback(host) else secrets.token_urlsafe(24)
 

@@ -11,6 +11,7 @@ from promptdescent.dashboard.rendering import Views, stylesheet
 from promptdescent.dashboard.run_list import PAGE_SIZE, RunList, RunQuery
 from promptdescent.dashboard.shelf import Found, Shelf
 from promptdescent.dashboard.standing import StandingReader, steps_after
+from promptdescent.dashboard.studies import has_study, read_study
 from promptdescent.errors import ConfigError, PromptDescentError, StoreError
 from promptdescent.report.charts import charts_of
 from promptdescent.report.comparing import MOST_RUNS, compare_runs
@@ -18,9 +19,6 @@ from promptdescent.report.comparing_prompts import compare_prompts
 from promptdescent.report.html.render import live_figures
 from promptdescent.report.page.content import read_page
 from promptdescent.report.page.diff import diff_of
-from promptdescent.report.study.analysis import analyse
-from promptdescent.report.study.files import load
-from promptdescent.report.study.tables import headline, tables
 from promptdescent.store.listing import listed_runs
 
 if TYPE_CHECKING:
@@ -108,14 +106,8 @@ class Pages:
         return self._html("compare.html", compared=compared, diffs=diffs, figures=figures)
 
     def study(self) -> Any:
-        """The tables of the study whose folder is served."""
-        record = load(self._shelf.folder) if self._shelf.folder else None
-        if record is None:
-            raise StoreError(
-                f"there is no study in {self._shelf.address}: serve the folder of one that has come to its end"
-            )
-        made = tables(record, analyse(record))
-        return self._html("study.html", study=record, headline=headline(record), tables=made)
+        """The tables of the study or bench whose folder is served."""
+        return self._html("study.html", study=read_study(self._shelf.folder))
 
     def style(self) -> Response:
         """The stylesheet that report and pages share."""
@@ -147,7 +139,7 @@ class Pages:
         from fastapi import BackgroundTasks
         from fastapi.responses import HTMLResponse
 
-        shown = {"store": self._shelf.address, "has_study": self._shelf.study, "status": status, **values}
+        shown = {"store": self._shelf.address, "has_study": has_study(self._shelf.folder), "status": status, **values}
         tasks = BackgroundTasks()
         if later is not None:
             tasks.add_task(later)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptdescent.errors import StoreError
-from promptdescent.report.study.files import RECORD as STUDY
 from promptdescent.store.database import FILE, is_there
 from promptdescent.store.store import RunRow, Store
+
+_DEPTHS = ("runs", "runs/*", "runs/*/*", "*/runs/*", "*/runs/*/*")
+"""Where the stores of a study lie in its folder, or those of a bench's studies in the bench's."""
 
 Identity = tuple[int, int]
 """Device and number of a file: another file of the same name has another."""
@@ -83,11 +85,6 @@ class Shelf:
         self._place_of: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    @property
-    def study(self) -> bool:
-        """Whether the folder is that of a study that has come to its end."""
-        return self.folder is not None and (self.folder / STUDY).is_file()
-
     def stores(self) -> Iterator[Store]:
         """All that there are now. Raises :class:`~promptdescent.errors.StoreError` if there is none."""
         for place in self._places():
@@ -131,9 +128,7 @@ class Shelf:
     def _places(self) -> list[str]:
         if self.folder is None or is_there(self.folder):
             return [self.address]
-        found = [
-            file.parent for depth in ("runs", "runs/*", "runs/*/*") for file in self.folder.glob(f"{depth}/{FILE}")
-        ]
+        found = [file.parent for depth in _DEPTHS for file in self.folder.glob(f"{depth}/{FILE}")]
         return sorted(map(str, found)) or [self.address]
 
     def _watched(self, place: str) -> WatchedStore:

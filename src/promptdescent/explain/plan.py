@@ -65,10 +65,12 @@ def make_plan(free: Sequence[int], dev: Sequence[Example], *, most_scored: int, 
     The dev rows are taken whole if as many prompts as are useful can be scored on them; else a random part of them, in
     their order. Raises :class:`ConfigError`, naming what is needed, if too little can be measured.
     """
+    count = len(free)
+    distinct = 2 ** min(count, MOST_PROMPTS.bit_length())
+    smallest_design = 2 * (count + 1)
+    core = min(distinct, 1 + smallest_design)
     tries = PRUNING if prune else 0
-    distinct = 2 ** len(free) if len(free) < MOST_PROMPTS.bit_length() else MOST_PROMPTS
-    wanted = min(MOST_PROMPTS, distinct + tries)
-    least = 1 + min(2 ** len(free), 2 * (len(free) + 1)) + min(tries, 1)
+    wanted, least = min(MOST_PROMPTS, distinct + tries), core + min(tries, 1)
     if len(dev) < FEWEST_ROWS:
         raise ConfigError(
             f"the run has {len(dev)} dev rows, too few to tell anything of a piece: {FEWEST_ROWS} are needed"
@@ -78,16 +80,18 @@ def make_plan(free: Sequence[int], dev: Sequence[Example], *, most_scored: int, 
         rows = min(rows, most_scored // least)
     if rows < FEWEST_ROWS:
         raise ConfigError(
-            f"the budget is too small: {len(free)} pieces need {least} prompts on {FEWEST_ROWS} rows, and so "
+            f"the budget is too small: {count} pieces need {least} prompts on {FEWEST_ROWS} rows, and so "
             f"{least * FEWEST_ROWS:,} scored rows; it leaves room for {most_scored:,}. Raise the cap"
         )
     prompts = min(wanted, most_scored // rows)
-    tries = min(tries, 1 + prompts - least) if prune else 0
-    least_design = min(2 ** len(free), 2 * (len(free) + 1))
-    alone = free[: max(0, prompts - 1 - tries - least_design)]
-    design = balanced_design(len(free), max(2, prompts - 1 - len(alone)), seed=seed)
-    # Cut, not drawn anew, so that an explanation with shorter prompts has the replies of one without.
-    design = design[: max(2, (prompts - 1 - tries - len(alone)) // 2 * 2)] if 2 ** len(free) > len(design) else design
+    tries = min(tries, prompts - core)
+    if distinct <= prompts - tries:
+        alone, design = tuple(free), balanced_design(count, distinct, seed=seed)
+    else:
+        alone = tuple(free[: max(0, prompts - tries - 1 - smallest_design)])
+        # Cut, not drawn anew, so that an explanation with shorter prompts has the replies of one without.
+        drawn = balanced_design(count, min(prompts - 1 - len(alone), distinct - 2), seed=seed)
+        design = drawn[: (prompts - tries - 1 - len(alone)) // 2 * 2]
     return Plan(
         rows=_some(dev, rows, seed=seed),
         alone=tuple(frozenset({place}) for place in alone),

@@ -49,9 +49,14 @@ def balanced_design(factors: int, prompts: int, *, seed: int) -> tuple[Presence,
     for _ in range(factors):
         drawn = [_balanced_column(half, rng) for _ in range(_TRIES)]
         columns.append(min(drawn, key=lambda column: sum(_agreement(column, other, half) for other in columns)))
-    first = [tuple(bool(column >> place & 1) for column in columns) for place in range(half)]
-    distinct = dict.fromkeys(one for some in first for one in (some, tuple(not present for present in some)))
-    return tuple(distinct)
+    design: dict[Presence, None] = {}
+    for place in range(half):
+        selection = tuple(bool(column >> place & 1) for column in columns)
+        while selection in design:
+            selection = tuple(rng.random() < 0.5 for _ in range(factors))
+        design[selection] = None
+        design[tuple(not present for present in selection)] = None
+    return tuple(design)
 
 
 def _balanced_column(length: int, rng: random.Random) -> int:

@@ -8,6 +8,7 @@ run's score is itself a mean over many rows, for which the normal distribution i
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from promptdescent.stats.basics import Interval, check_confidence, finite_floats
@@ -166,6 +167,7 @@ def compare_groups(groups: Mapping[str, Sequence[float]], *, confidence: float =
     )
 
 
+@lru_cache(maxsize=256)
 def student_t_quantile(probability: float, degrees: int) -> float:
     """Quantile of Student's t distribution: 2.776 for 0.975 and 4 degrees of freedom.
 

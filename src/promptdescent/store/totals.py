@@ -190,7 +190,9 @@ def _foreign(store: Store, run_id: str, *, after: int, until: int) -> tuple[int,
 
     uses, others, own = tables().uses, tables().replies, tables().replies.alias()
     if after >= 0:
-        paid_itself = select(own.c.key).where(own.c.call == uses.c.call, own.c.run_id == run_id).exists()
+        paid_itself: ColumnElement[bool] = (
+            select(own.c.key).where(own.c.call == uses.c.call, own.c.run_id == run_id).exists()
+        )
     else:
         # As a list, which is read in one go; asked call by call it would be found in as many places.
         paid_itself = uses.c.call.in_(select(own.c.call).where(own.c.run_id == run_id))

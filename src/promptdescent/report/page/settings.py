@@ -14,6 +14,10 @@ NO_FLAGS = frozenset({"data", "evaluate_on", "later_seeds"})
 """Settings that no flag of the same name says."""
 
 
+LONGEST_LINE = 80
+"""Characters of a command on one line."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """A line for a shell."""
@@ -132,8 +136,8 @@ def _commands(facts: Facts) -> tuple[Command, ...]:
 
 
 def command_line(settings: Mapping[str, Any]) -> str:
-    """The ``optimize`` or ``evaluate`` command that these settings came from; a mixture of parts stands in a file of
-    its own, which the settings show.
+    """The ``optimize`` or ``evaluate`` command that these settings came from, a long one with a line for each flag. A
+    mixture of parts stands in a file of its own, which the settings show.
     """
     scored_on = settings.get("evaluate_on")
     words = ["promptdescent", "evaluate" if scored_on else "optimize"]
@@ -141,24 +145,25 @@ def command_line(settings: Mapping[str, Any]) -> str:
         words.append(str(settings.get("prompt", "")))
     if settings.get("data"):
         words.append(str(settings["data"]))
-    if scored_on:
-        words += ["--on", str(scored_on)]
+    flags = [["--on", str(scored_on)]] if scored_on else []
     for name, value in settings.items():
-        if name in NO_FLAGS or value is None or (scored_on and name in ("prompt", "steps")):
-            continue
-        words += _flag(name, value)
-    return shlex.join(words)
+        if name not in NO_FLAGS and value is not None and not (scored_on and name in ("prompt", "steps")):
+            flags += _flag(name, value)
+    pieces = [shlex.join(one) for one in (words, *flags)]
+    line = " ".join(pieces)
+    return line if len(line) <= LONGEST_LINE else " \\\n    ".join(pieces)
 
 
-def _flag(name: str, value: Any) -> list[str]:
+def _flag(name: str, value: Any) -> list[list[str]]:
+    """A setting as flags, each with its value."""
     flag = "--" + name.replace("_", "-")
     if isinstance(value, bool):
-        return [flag] if value else []
+        return [[flag]] if value else []
     if isinstance(value, Mapping):
-        return [flag, f"@{name}.yaml"]
+        return [[flag, f"@{name}.yaml"]]
     if isinstance(value, list | tuple):
-        return [word for one in value for word in (flag, _text(one))]
-    return [flag, _text(value)]
+        return [[flag, _text(one)] for one in value]
+    return [[flag, _text(value)]]
 
 
 def _missing(facts: Facts) -> tuple[str, ...]:

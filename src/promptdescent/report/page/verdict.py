@@ -76,7 +76,7 @@ def _figures(facts: Facts, found: Mapping[str, Any]) -> tuple[tuple[str, str], .
     return (
         ("Starting prompt", written(found["start_score"], shares=facts.shares)),
         ("Found prompt", written(found["best_score"], shares=facts.shares)),
-        *((("Always the commonest label", written(common, shares=facts.shares)),) if common is not None else ()),
+        *((("Commonest label", written(common, shares=facts.shares)),) if common is not None else ()),
         ("Test rows", f"{found['rows']:,}"),
         ("p value", p_value),
     )

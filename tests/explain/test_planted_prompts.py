@@ -1,0 +1,46 @@
+"""Prompts whose truth is known: a few seeds of the benchmark on explanations."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "explanations.py"
+
+
+@pytest.fixture(scope="module")
+def explanations() -> Any:
+    """benchmarks/explanations.py, which is no package."""
+    spec = spec_from_file_location("explanations", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_matters_is_on_top_and_the_pair_is_found_within_the_default_budget(explanations: Any) -> None:
+    found = [
+        explanations.explain(explanations.plant(seed, sentences=sentences, noise=0.15), seed=seed)
+        for seed, sentences in ((0, 8), (1, 12), (2, 16), (3, 12))
+    ]
+    assert [one.on_top for one in found] == [True] * 4
+    assert sum(one.pair_found for one in found) >= 3
+    assert sum(one.false_pairs(with_pair=True) for one in found) <= 1
+    assert sum(one.false_claims for one in found) <= 2
+    idle = sum(len(one.idle) for one in found)
+    assert sum(one.covered(one.idle, 0.0) for one in found) >= 0.85 * idle
+
+
+def test_two_that_add_up_are_no_pair(explanations: Any) -> None:
+    found = [
+        explanations.explain(explanations.plant(seed, sentences=8, noise=0.05, with_pair=False), seed=seed)
+        for seed in (0, 1)
+    ]
+    assert sum(one.false_pairs(with_pair=False) for one in found) <= 1
+    assert all(one.on_top for one in found)
