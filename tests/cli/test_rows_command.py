@@ -58,7 +58,9 @@ def test_from_the_review_to_a_run_without_the_rows(invoke: Invoke, rows: Path) -
     explain(
         store,
         (
-            RowDoubt(example=wrong, split="dev", kind="looks mislabelled", suggested="=evil()", share=0.9, reason="So."),
+            RowDoubt(
+                example=wrong, split="dev", kind="looks mislabelled", suggested="=evil()", share=0.9, reason="So."
+            ),
             RowDoubt(example=idle, split="dev", kind="decides nothing", reason="Right under all."),
         ),
     )
@@ -66,7 +68,7 @@ def test_from_the_review_to_a_run_without_the_rows(invoke: Invoke, rows: Path) -
     assert "1 rows look mislabelled" in shown.stdout
     assert "\x1b" not in shown.stdout
     assert "\nRows that look mislabelled\n" in shown.stdout
-    lines = list(csv.DictReader((rows.parent / "review.csv").open(encoding="utf-8", newline="")))
+    lines = list(csv.DictReader((rows.parent / "review.csv").read_text(encoding="utf-8").splitlines()))
     assert lines[0]["id"] == wrong
     assert lines[0]["suggested"] == "'=evil()"
     assert {line["leave_out"] for line in lines} == {"no"}  # with two labels a hard row looks the same

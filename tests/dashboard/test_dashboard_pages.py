@@ -14,6 +14,7 @@ from dashboard_samples import HOSTILE, START, Served, WrittenRun, finished_run, 
 from promptdescent.dashboard.rendering import Views
 from promptdescent.dashboard.run_list import RunList, RunQuery
 from promptdescent.dashboard.shelf import Shelf
+from promptdescent.report.page.content import read_page
 from promptdescent.store.listing import ListedRun, listed_runs
 from promptdescent.store.store import Store
 from promptdescent.store.tags import tags_payload
@@ -277,7 +278,13 @@ def test_a_bench_has_its_tables(tmp_path: Path) -> None:
     write_study(tmp_path)
     record = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["record"]
     (tmp_path / "study.json").unlink()
-    bench: dict[str, object] = {"suite": "small", "title": "small tasks", "version": "0.1.0", "splits": "fixed", "sizes": {}}
+    bench: dict[str, object] = {
+        "suite": "small",
+        "title": "small tasks",
+        "version": "0.1.0",
+        "splits": "fixed",
+        "sizes": {},
+    }
     bench |= {"equal": "steps", "budget": None, "studies": {"simulated:clear": record}}
     with served(tmp_path) as dashboard:
         assert dashboard.get("/study").status == 404
@@ -329,3 +336,23 @@ async def _tagged(store: Store, run: str) -> None:
     store.claim(run)
     await store.append(run, "tags", tags_payload(["kept"]))
     store.release(run)
+
+
+def test_a_page_and_its_charts_are_read_once_until_something_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path)
+    run = finished_run(store)
+    read = []
+    monkeypatch.setattr(
+        "promptdescent.dashboard.run_pages.read_page", lambda *given: read.append(given) or read_page(*given)
+    )
+    with served(tmp_path) as dashboard:
+        for path in ("", "/candidates"):
+            assert dashboard.get(f"/runs/{run.id}{path}").status == 200
+        assert "kept" not in dashboard.get(f"/api/runs/{run.id}/charts").text
+        assert len(read) == 1
+        in_a_thread(_tagged(store, run.id))
+        assert ">kept</a>" in dashboard.get(f"/runs/{run.id}").text
+        assert len(read) == 2
+    store.close()

@@ -96,7 +96,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes | None, said: 
 
 def test_what_a_spreadsheet_makes_of_the_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "review.csv"
-    path.write_bytes("\ufeffID,text,Leave_Out\r\na,\"x, y\",Yes\r\nb,z,No\r\n,,\r\na,x,yes\r\n".encode())
+    path.write_bytes('\ufeffID,text,Leave_Out\r\na,"x, y",Yes\r\nb,z,No\r\n,,\r\na,x,yes\r\n'.encode())
     assert read_left_out(path) == ("a",)
 
 

@@ -99,7 +99,9 @@ def test_two_labels_cannot_tell_and_the_note_says_so() -> None:
 def test_so_many_that_the_model_may_read_the_task_otherwise() -> None:
     examples = rows(TARGETS)
     turned = [["green"] * PROMPTS if target == "red" else [target] * PROMPTS for target in TARGETS]
-    (note,) = [one for one in review_rows({"dev": examples}, evaluations(examples, turned), LABELS).notes if "10 of" in one]
+    (note,) = [
+        one for one in review_rows({"dev": examples}, evaluations(examples, turned), LABELS).notes if "10 of" in one
+    ]
     assert "target 'red' and are answered 'green'" in note
 
 
@@ -109,7 +111,9 @@ def test_rows_that_decide_nothing() -> None:
     assert len(idle) == 30
     assert "too easy" in idle[0].reason
     assert "1 of 31 rows (3%) tell the 24 prompts apart; all are right on 30 and wrong on 0." in found.notes
-    (hard,) = [one for one in of_kind(review_of("red", ["blue", "green"] * 12), "decides nothing") if "hard" in one.reason]
+    (hard,) = [
+        one for one in of_kind(review_of("red", ["blue", "green"] * 12), "decides nothing") if "hard" in one.reason
+    ]
     assert hard.example == "r30"
 
 
@@ -130,7 +134,9 @@ def row(name: str, text: str, target: str) -> Example:
 
 def repeats(**examples: list[Example]) -> list[RowDoubt]:
     # Words of half the rows are boilerplate, so that there must be other rows.
-    others = [row(f"o{number}", f"{number} other {number} words {number} stand {number} here", "red") for number in range(9)]
+    others = [
+        row(f"o{number}", f"{number} other {number} words {number} stand {number} here", "red") for number in range(9)
+    ]
     splits: dict[Split, list[Example]] = {"train": others, **examples}  # type: ignore[dict-item]
     return of_kind(review_rows(splits, (), LABELS), "near-duplicate")
 
@@ -148,11 +154,16 @@ def test_other_targets_make_both_suspicious() -> None:
 
 
 def test_rows_of_one_template_are_no_near_copies() -> None:
-    assert repeats(dev=[row("a", "not True and False or True", "red"), row("b", "not False and True or False", "blue")]) == []
+    assert (
+        repeats(dev=[row("a", "not True and False or True", "red"), row("b", "not False and True or False", "blue")])
+        == []
+    )
 
 
 @pytest.mark.parametrize(
-    ("count", "seconds"), [(2_000, 2), pytest.param(10_000, 10, marks=pytest.mark.slow)], ids=["thousands", "ten thousand"]
+    ("count", "seconds"),
+    [(2_000, 2), pytest.param(10_000, 10, marks=pytest.mark.slow)],
+    ids=["thousands", "ten thousand"],
 )
 def test_many_rows_take_seconds(count: int, seconds: float) -> None:
     rng = random.Random(1)

@@ -287,10 +287,15 @@ def test_command_line_says_the_settings() -> None:
         "recipe": {"base": "gpo"},
         "later_seeds": [[2, 9]],
     }
-    assert command_line(settings) == (
-        "promptdescent optimize 'my rows.csv' \\\n    --input a \\\n    --input b \\\n    --prompt 'What'\"'\"'s this?' \\\n"
-        "    --whole-steps \\\n    --length-cost 0.001 \\\n    --recipe @recipe.yaml"
-    )
+    assert command_line(settings).split(" \\\n    ") == [
+        "promptdescent optimize 'my rows.csv'",
+        "--input a",
+        "--input b",
+        "--prompt 'What'\"'\"'s this?'",
+        "--whole-steps",
+        "--length-cost 0.001",
+        "--recipe @recipe.yaml",
+    ]
     assert command_line({"data": "rows.csv", "steps": 3}) == "promptdescent optimize rows.csv --steps 3"
 
 

@@ -13,6 +13,7 @@ from promptdescent.dashboard.live import Live
 from promptdescent.dashboard.pages import Pages
 from promptdescent.dashboard.rendering import Views
 from promptdescent.dashboard.run_list import RunList
+from promptdescent.dashboard.run_pages import RunPages
 from promptdescent.dashboard.security import Guard
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.dashboard.streams import Streams
@@ -39,7 +40,7 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
     from fastapi.staticfiles import StaticFiles
 
     shelf = Shelf(store_address)
-    runs, live, views, charts = RunList(shelf), Live(shelf), Views(), ChartData(shelf)
+    runs, read, live, views = RunList(shelf), RunPages(), Live(shelf), Views()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -51,7 +52,11 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
         title="promptdescent", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
     app.state.live = live
-    pages, streams, data = Pages(shelf, runs, views), Streams(shelf, live, views), Data(shelf, runs, charts)
+    pages, streams, data = (
+        Pages(shelf, runs, read, views),
+        Streams(shelf, live, views),
+        Data(shelf, runs, ChartData(shelf, read)),
+    )
     readable = ["GET", "HEAD"]
     for path, answer in pages.by_path().items():
         app.add_api_route(path, answer, methods=readable, response_model=None)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from promptdescent.dashboard.run_pages import RunPages
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.report.charts import Chart, charts_of
 from promptdescent.report.charts.chart import BLUE, GREY, ORANGE, at_width, number, styled, values, whole
-from promptdescent.report.page.content import RunPage, read_page
+from promptdescent.report.page.content import RunPage
 
 _COLOURS = (BLUE, ORANGE, GREY)
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
@@ -19,18 +20,17 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 class ChartData:
     """Charts as Vega-Lite, drawn by the browser as wide as there is room."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, pages: RunPages) -> None:
         self._shelf = shelf
+        self._pages = pages
 
     def of_run(self, run: str) -> list[dict[str, Any]]:
         """All charts of a run. Raises :class:`~promptdescent.errors.StoreError`."""
-        found = self._shelf.find(run)
-        return [chart_data(chart) for chart in charts_of(read_page(found.store, found.row.id))]
+        return [chart_data(chart) for chart in charts_of(self._pages.read(self._shelf.find(run)))]
 
     def of_runs(self, runs: Sequence[str]) -> list[dict[str, Any]]:
         """The chart that has several runs in it."""
-        found = [self._shelf.find(run) for run in runs]
-        chart = runs_chart([read_page(one.store, one.row.id) for one in found])
+        chart = runs_chart([self._pages.read(self._shelf.find(run)) for run in runs])
         return [chart_data(chart)] if chart else []
 
 

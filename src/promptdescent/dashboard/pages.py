@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptdescent.dashboard.charts import runs_chart
 from promptdescent.dashboard.rendering import Views, stylesheet
 from promptdescent.dashboard.run_list import PAGE_SIZE, RunList, RunQuery
+from promptdescent.dashboard.run_pages import RunPages
 from promptdescent.dashboard.shelf import Found, Shelf
 from promptdescent.dashboard.standing import StandingReader, steps_after
 from promptdescent.dashboard.studies import has_study, read_study
@@ -17,7 +18,6 @@ from promptdescent.report.charts import charts_of
 from promptdescent.report.comparing import MOST_RUNS, compare_runs
 from promptdescent.report.comparing_prompts import compare_prompts
 from promptdescent.report.html.render import live_figures
-from promptdescent.report.page.content import read_page
 from promptdescent.report.page.diff import diff_of
 from promptdescent.store.listing import listed_runs
 
@@ -32,8 +32,9 @@ _RECENT_STEPS = 20
 class Pages:
     """All pages over one shelf of stores."""
 
-    def __init__(self, shelf: Shelf, runs: RunList, views: Views) -> None:
+    def __init__(self, shelf: Shelf, runs: RunList, pages: RunPages, views: Views) -> None:
         self._shelf = shelf
+        self._pages = pages
         self._runs = runs
         self._views = views
 
@@ -61,7 +62,7 @@ class Pages:
     def run(self, run: str) -> Any:
         """Everything of a run; how it stands, as long as it is not finished."""
         found = self._shelf.find(run)
-        page = read_page(found.store, found.row.id)
+        page = self._pages.read(found)
         standing = steps = None
         if page.status != "finished":
             standing = StandingReader(found.store, found.row.id).read()
@@ -101,7 +102,7 @@ class Pages:
         compared = compare_runs(found[0].store, [one.row.id for one in found])
         first = compared.runs[0]
         diffs = [(other, diff_of(first.prompt, other.prompt)) for other in compared.runs[1:]]
-        chart = runs_chart([read_page(one.store, one.row.id) for one in found])
+        chart = runs_chart([self._pages.read(one) for one in found])
         figures = live_figures([chart] if chart else [])
         return self._html("compare.html", compared=compared, diffs=diffs, figures=figures)
 
