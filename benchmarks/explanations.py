@@ -4,8 +4,8 @@
     .venv/bin/python benchmarks/explanations.py --seeds 20 --noise 0.15 --sentences 12
 
 The simulated task model is ``simulated:plain`` but for four settings, which make the truth exact: returns of 1, so that
-effects add up; no loss for short prompts, of which a design has many; and an accuracy of 60 % without any trait and 60 %
-+ 5 points / 0.06 with all of them (never reached here), so that each of the five traits of weight 0.06 is worth 5
+effects add up; no loss for short prompts, of which a design has many; and an accuracy of 60 % without any trait and of
+60 % + 5 points / 0.06 with all of them (never reached here), so that each of the five traits of weight 0.06 is worth 5
 points. A prompt holds one sentence each of two of these traits, which matter; two wordings of a third, of which one is
 enough and without which 5 points are lost; and sentences that do nothing: 75 % in all. In the prompts of the last lines
 (*no pair*) two sentences that add up, worth 3.3 points each, stand in place of the two that say the same, so that every

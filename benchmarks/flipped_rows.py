@@ -2,7 +2,7 @@
 
 Of 200 dev rows 5 % have a wrong target, and 10 % others are truly hard, in one of three ways: (a) answered at random by
 each prompt, (b) never answered rightly, but differently by each prompt, (c) always given one wrong answer. 48 prompts
-are asked, as ``promptdescent explain`` asks them by default: the found prompt, it without each of its pieces, and
+are asked, fewer than ``promptdescent explain`` takes by default: the found prompt, it without each of its pieces, and
 random halves of the pieces. The model is handed the true rows, the review the flipped targets.
 
     python benchmarks/flipped_rows.py                     # 100 seeds of each of 27 cells, about 10 minutes
@@ -77,7 +77,7 @@ class World:
     """Of the found prompt, by what its instruction says."""
 
 
-def make_world(seed: int, labels: int, noise: float, kind: str, pieces: int) -> World:
+def make_world(seed: int, labels: int, noise: float, kind: str, pieces: int, prompts: int = PROMPTS) -> World:
     rng = random.Random(f"{seed}/{labels}/{noise}/{kind}")
     names = LABELS[labels]
     true = [
@@ -94,7 +94,7 @@ def make_world(seed: int, labels: int, noise: float, kind: str, pieces: int) -> 
         else row
         for place, row in enumerate(true)
     ]
-    texts = _selections(rng, names, pieces)
+    texts = _selections(rng, names, pieces, prompts)
     evaluations = tuple(_evaluate(model, text, true, given, names) for text in texts)
     reached = sum(evaluations[0].outcomes[place].answer == true[place].target for place in flipped)
     return World(
@@ -107,14 +107,14 @@ def make_world(seed: int, labels: int, noise: float, kind: str, pieces: int) -> 
     )
 
 
-def _selections(rng: random.Random, labels: Sequence[str], count: int) -> list[str]:
+def _selections(rng: random.Random, labels: Sequence[str], count: int, prompts: int) -> list[str]:
     """The found prompt, it without each of its pieces, and random halves."""
     useful = [rng.choice(trait.wordings) for trait in rng.sample(TRAITS, count)]
     pieces = [*useful, f"Choose from: {', '.join(labels)}.", *rng.sample(IDLE_WORDINGS, 2)]
     rng.shuffle(pieces)
     texts = [" ".join(pieces)]
     texts += [" ".join(piece for place, piece in enumerate(pieces) if place != out) for out in range(len(pieces))]
-    while len(texts) < PROMPTS:
+    while len(texts) < prompts:
         half = " ".join(piece for piece in pieces if rng.random() < 0.5)
         if half and half not in texts:
             texts.append(half)
@@ -274,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Are flipped labels found among hard rows?")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--pieces", type=int, default=10, help="useful sentences of the found prompt, of 14")
+    parser.add_argument("--prompts", type=int, default=PROMPTS, help="prompts that are asked")
     parser.add_argument("--compare", action="store_true", help="other rules too")
     parser.add_argument("--labels", type=int, choices=LABELS, nargs="+", default=list(LABELS))
     arguments = parser.parse_args()
@@ -286,7 +287,7 @@ def main() -> None:
             for kind, words in KINDS.items():
                 counts: dict[str, list[Counts]] = {name: [] for name in rules}
                 for seed in range(arguments.seeds):
-                    world = make_world(seed, labels, noise, kind, arguments.pieces)
+                    world = make_world(seed, labels, noise, kind, arguments.pieces, arguments.prompts)
                     accuracies.append(world.accuracy)
                     for name, rule in rules.items():
                         counts[name].append(measure(rule, world))

@@ -118,7 +118,7 @@ def load_task(spec: RunSpec, given: Given) -> Task:
 
 
 def load_rows(spec: RunSpec, given: Given) -> Splits:
-    """The rows in the files of the spec, or in memory, less those to leave out. Raises the :class:`InputError` family."""
+    """The rows in the files of the spec, or in memory, less those left out. Raises the :class:`InputError` family."""
     left_out = () if spec.leave_out is None else read_left_out(Path(spec.leave_out))
     source = DataSource(
         file=_path(spec.data),

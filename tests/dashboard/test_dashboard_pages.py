@@ -13,8 +13,9 @@ from dashboard_samples import HOSTILE, START, Served, WrittenRun, finished_run, 
 
 from promptdescent.dashboard.rendering import Views
 from promptdescent.dashboard.run_list import RunList, RunQuery
+from promptdescent.dashboard.security import POLICY
 from promptdescent.dashboard.shelf import Shelf
-from promptdescent.report.page.content import read_page
+from promptdescent.report.page.content import RunPage, read_page
 from promptdescent.store.listing import ListedRun, listed_runs
 from promptdescent.store.store import Store
 from promptdescent.store.tags import tags_payload
@@ -157,6 +158,21 @@ def test_an_error_of_the_interface_is_json(dashboard: Served, runs: list[Written
     answer = dashboard.get("/api/runs/zzz")
     assert answer.status == 404
     assert "no run 'zzz'" in json.loads(answer.text)["error"]
+
+
+def test_a_fault_of_our_own_is_a_page_with_the_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("planted <b>")
+
+    monkeypatch.setattr(RunList, "part", broken)
+    with served(tmp_path) as dashboard:
+        answer = dashboard.get("/")
+    assert answer.status == 500
+    assert "A fault of promptdescent itself" in answer.text
+    assert "planted" not in answer.text
+    assert answer.headers["content-security-policy"] == POLICY
 
 
 def test_a_store_that_is_gone_is_said_and_found_again(tmp_path: Path) -> None:
@@ -344,13 +360,16 @@ def test_a_page_and_its_charts_are_read_once_until_something_happens(
     store = Store.open(tmp_path)
     run = finished_run(store)
     read = []
-    monkeypatch.setattr(
-        "promptdescent.dashboard.run_pages.read_page", lambda *given: read.append(given) or read_page(*given)
-    )
+
+    def counted(*given: Any) -> RunPage:
+        read.append(given)
+        return read_page(*given)
+
+    monkeypatch.setattr("promptdescent.dashboard.run_pages.read_page", counted)
     with served(tmp_path) as dashboard:
         for path in ("", "/candidates"):
             assert dashboard.get(f"/runs/{run.id}{path}").status == 200
-        assert "kept" not in dashboard.get(f"/api/runs/{run.id}/charts").text
+        assert dashboard.get(f"/api/runs/{run.id}/charts").status == 200
         assert len(read) == 1
         in_a_thread(_tagged(store, run.id))
         assert ">kept</a>" in dashboard.get(f"/runs/{run.id}").text

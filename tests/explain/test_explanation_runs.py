@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import promptdescent
+from promptdescent.cli.explain import explain
+from promptdescent.cli.explain_text import explanation_text
 from promptdescent.errors import ConfigError, StoreError
 from promptdescent.explain import explaining
 from promptdescent.explain.budget import most_scored
+from promptdescent.explain.measurement import WHOLE, Measurement
+from promptdescent.explain.pieces import cut
 from promptdescent.explain.plan import make_plan
-from promptdescent.records import ROLES, Example, from_json
+from promptdescent.records import ROLES, Evaluation, Example, Outcome, Prompt, from_json
 from promptdescent.records.explanation import Explanation
 from promptdescent.report.record import run_record
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Store
+from promptdescent.tasks.objective import F1, ScoredRow
 
 PROMPT = (
     "What does the customer feel? Choose from: positive, negative. Give only the answer. Dates do not matter here. "
@@ -81,7 +85,7 @@ def test_the_pieces_are_the_prompt_and_the_calls_are_those_of_a_run_of_its_own(
     assert [piece.brought_by for piece in explanation.pieces] == ["0.0"] * 5
     effects = [piece.average.difference for piece in explanation.pieces]
     assert max(effects) == effects[1], "naming the labels is worth most to the simulated model"
-    assert explanation.pieces[1].matters
+    assert explanation.pieces[1].average.interval[0] > 0
     for piece in explanation.pieces:
         removed = piece.removed
         assert removed is not None
@@ -123,7 +127,7 @@ def test_a_run_that_explains_is_neither_resumed_nor_explained_nor_run_again(
     ids=["seed", "budget"],
 )
 def test_what_cannot_be_is_refused_before_a_call(
-    explained: tuple[Path, str, Explanation], settings: dict[str, int], said: str
+    explained: tuple[Path, str, Explanation], settings: dict[str, Any], said: str
 ) -> None:
     store, run, _ = explained
     with pytest.raises(ConfigError, match=said):
@@ -200,28 +204,58 @@ def test_cancelling_records_an_interrupted_run_and_going_on_pays_nothing_twice(t
     assert explanation.pruned is None or len(explanation.pruned.prompt) < len(PROMPT)
 
 
-def test_a_template_keeps_its_placeholder_and_other_objectives_are_said(tmp_path: Path) -> None:
+def test_a_template_keeps_its_placeholder(tmp_path: Path) -> None:
     prompt = "Be careful. Read this: {text}. Choose from: positive, negative. Think. The list goes on for a while."
-    run = optimized(tmp_path, prompt=prompt, metric="f1")
-    explanation = promptdescent.explain_run(run, store=tmp_path, max_calls=CALLS, prune=True)
+    run = promptdescent.evaluate(prompt, rows(), on="dev", store=tmp_path, **SETTINGS).run  # type: ignore[arg-type]
+    explanation = promptdescent.explain_run(run, store=tmp_path, max_calls=700, prune=True)
     locked = [piece for piece in explanation.pieces if piece.locked]
     assert [prompt[piece.start : piece.end].strip() for piece in locked] == ["Read this: {text}."]
     assert locked[0].average.rows == 0
     assert not locked[0].matters
     if explanation.pruned is not None:
         assert "{text}" in explanation.pruned.prompt
-    assert any("macro F1 has no value of a single row" in note for note in explanation.notes)
     assert any("holds a placeholder" in note for note in explanation.notes)
 
 
+@pytest.mark.anyio
+async def test_a_shorter_prompt_is_compared_by_the_objective_and_pieces_by_rows() -> None:
+    examples = [Example(id=str(n), inputs=(("q", str(n)),), target="ab"[n % 10 == 0]) for n in range(40)]
+
+    async def score(prompts: Sequence[Prompt], asked: Sequence[Example]) -> list[Evaluation]:
+        """The whole prompt is always right; one without the second piece always says the common label."""
+        found = []
+        for prompt in prompts:
+            answers = [row.target if "Two" in prompt.text else "a" for row in asked]
+            outcomes = tuple(
+                Outcome(example=row.id, kind="answered", score=float(said == row.target), answer=said)
+                for row, said in zip(asked, answers, strict=True)
+            )
+            found.append(Evaluation(outcomes=outcomes, score=None))
+        return found
+
+    pieces = cut("One a. Two b. Three c. Four d.", template=False)
+    measured = Measurement(pieces, examples, score=score, objective=F1(), seed=1)
+    await measured.measure([WHOLE, frozenset({1}), frozenset({0})])
+    removed, shortened = measured.removed(frozenset({1})), measured.shortened(frozenset({1}))
+    assert removed is not None
+    assert shortened is not None
+    assert removed.difference == pytest.approx(0.1)
+    assert shortened.difference == pytest.approx(
+        F1().combine([ScoredRow(1.0, "a", row.target) for row in examples]) - 1
+    )
+    assert shortened.interval[1] < 0
+    assert measured.turned(frozenset({1})) == (("0", "10", "20", "30"), ())
+    assert measured.removed(frozenset({0})) is not None
+
+
 @pytest.fixture
-def dev() -> Iterator[tuple[Example, ...]]:
-    yield tuple(Example(id=str(n), inputs=(("q", str(n)),), target="a") for n in range(1000))
+def dev() -> tuple[Example, ...]:
+    return tuple(Example(id=str(n), inputs=(("q", str(n)),), target="a") for n in range(1000))
 
 
 def test_the_plan_keeps_to_every_budget(dev: tuple[Example, ...]) -> None:
     for pieces in (1, 2, 5, 12, 24):
-        for budget in (900, 2000, 5000, 25_600):
+        for budget in (900, 2000, 5000, 28_800):
             for prune in (False, True):
                 for count in (20, 130, 1000):
                     try:
@@ -244,22 +278,33 @@ def test_a_token_cap_bounds_the_plan(explained: tuple[Path, str, Explanation]) -
 
 
 def test_the_command_writes_a_table_json_or_nothing_but_the_shorter_prompt(
-    explained: tuple[Path, str, Explanation],
+    explained: tuple[Path, str, Explanation], capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     store, run, explanation = explained
 
-    def command(*more: str) -> subprocess.CompletedProcess[str]:
-        arguments = [sys.executable, "-m", "promptdescent.cli.main", "explain", run, "--store", str(store)]
-        done = subprocess.run([*arguments, *more], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done
+    def command(**flags: object) -> tuple[str, str]:
+        with pytest.raises(SystemExit) as end:
+            explain(run, store=str(store), max_calls=CALLS, **flags)  # type: ignore[arg-type]
+        out, err = capsysbinary.readouterr()
+        assert end.value.code == 0, err
+        return out.decode(), err.decode()
 
-    shown = command("--max-calls", str(CALLS), "--json")
-    assert json.loads(shown.stdout)["score"] == explanation.score
-    pruned = command("--max-calls", str(CALLS), "--prune")
-    assert "effect (95 % interval)" in pruned.stderr
-    assert "effect" not in pruned.stdout
-    assert len(pruned.stdout) <= len(PROMPT)
-    dry = command("--dry-run")
-    assert "nothing was sent" in dry.stderr
-    assert "task model" in dry.stdout
+    shown, _ = command(as_json=True)
+    assert json.loads(shown)["score"] == explanation.score
+    shown, said = command(prune=True)
+    assert "effect (95 % interval)" in said
+    assert "effect" not in shown
+    assert len(shown) <= len(PROMPT)
+    explain(run, store=str(store), dry_run=True)
+    shown, said = (part.decode() for part in capsysbinary.readouterr())
+    assert "nothing was sent" in said
+    assert "task model" in shown
+
+
+def test_what_the_table_says_is_safe_to_print(explained: tuple[Path, str, Explanation]) -> None:
+    _, _, explanation = explained
+    hostile = replace(explanation, prompt="\x1b[31m" + explanation.prompt[5:])
+    text = explanation_text(hostile, terminal=False)
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text
+    assert "the starting prompt" in text

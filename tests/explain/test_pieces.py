@@ -118,7 +118,7 @@ _TEXT = st.lists(
 ).map(" ".join) | st.text(max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(prompt=_TEXT, template=st.booleans(), data=st.data())
 def test_pieces_joined_are_the_prompt_and_placeholders_survive(
     prompt: str, template: bool, data: st.DataObject

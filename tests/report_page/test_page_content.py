@@ -226,6 +226,7 @@ def test_fork_and_measurement_name_the_runs_they_belong_to(store: Store) -> None
     fork = read_page(store, write(store, [], of=manifest(origin="abc", forked_at=2, spec={"later_seeds": [[2, 9]]})))
     assert ("Repeats", "run abc, a fork from step 2 on") in fork.settings.facts
     assert ("Seed", "7, 9 from step 2 on") in fork.settings.facts
+    assert fork.settings.commands[-1].line == "promptdescent rerun abc --from-step 2 --seed 9"
     measured = read_page(store, write(store, [], of=manifest(explains="def")))
     assert "run def" in measured.verdict.headline
 

@@ -22,7 +22,7 @@ def test_report_opens_from_disk_everywhere(tmp_path: Path) -> None:
     address = file.as_uri()
     with browser() as opened:
         with watched(opened, address, width=1200) as seen:
-            assert seen.page.locator("h1").inner_text() == page.verdict.headline
+            assert seen.page.locator("h1").inner_text().replace("\u00a0", " ") == page.verdict.headline
             seen.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
             assert seen.axe() == []
             # Copying works without a clipboard of the browser, as in a file: the text is put there by hand.

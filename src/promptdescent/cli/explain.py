@@ -34,7 +34,7 @@ from promptdescent.report.forecast import forecast_text
 from promptdescent.report.text import printable
 from promptdescent.store.late import LateStore
 
-OWN = {"max_calls": "25,600 of the task model"}
+OWN = {"max_calls": "28,800 of the task model"}
 """Defaults that are not those of the run."""
 
 

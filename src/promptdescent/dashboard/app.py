@@ -14,7 +14,7 @@ from promptdescent.dashboard.pages import Pages
 from promptdescent.dashboard.rendering import Views
 from promptdescent.dashboard.run_list import RunList
 from promptdescent.dashboard.run_pages import RunPages
-from promptdescent.dashboard.security import Guard
+from promptdescent.dashboard.security import HEADERS, Guard
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.dashboard.streams import Streams
 from promptdescent.errors import PromptDescentError
@@ -71,6 +71,12 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
     async def failed(request: Request, error: Exception) -> Response:
         return pages.failed(request.url.path, error)
 
+    async def fell_over(request: Request, error: Exception) -> Response:
+        answer = pages.failed(request.url.path, error)
+        answer.headers.update(HEADERS)  # it is given outside of the guard
+        return answer
+
+    app.add_exception_handler(Exception, fell_over)
     app.add_exception_handler(PromptDescentError, failed)
     for status in (400, 404, 405):
         app.add_exception_handler(status, failed)

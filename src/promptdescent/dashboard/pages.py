@@ -24,6 +24,10 @@ from promptdescent.store.listing import listed_runs
 if TYPE_CHECKING:
     from fastapi import Request, Response
 
+_REASONS = {
+    404: "There is no such page.",
+    500: "A fault of promptdescent itself; the terminal of the server says more.",
+}
 _NEAREST = 5
 _RECENT_STEPS = 20
 """Steps that the page of a run that goes shows at first; all are under its candidates."""
@@ -121,9 +125,11 @@ class Pages:
         """What an address shows that has nothing to show: why, and where to go instead."""
         from fastapi.responses import JSONResponse
 
-        ours = isinstance(error, PromptDescentError)
-        status = 404 if isinstance(error, StoreError) else getattr(error, "status_code", 400)
-        reason = str(error) if ours else "There is no such page." if status == 404 else "That cannot be asked for."
+        if isinstance(error, PromptDescentError):
+            status, reason = (404 if isinstance(error, StoreError) else 400), str(error)
+        else:
+            status = getattr(error, "status_code", 500)
+            reason = _REASONS.get(status, "That cannot be asked for.")
         gone = isinstance(error, StoreError) and self._store_gone()
         status = 503 if gone else status
         if path.startswith("/api/"):

@@ -29,7 +29,6 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen()  # so that a port that another process listens on is refused here
     except OSError as error:
         listening.close()
         reason = (error.strerror or str(error)).lower()

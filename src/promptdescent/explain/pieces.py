@@ -178,8 +178,8 @@ def _ends_sentence(prompt: str, match: re.Match[str]) -> bool:
     if _only_mark(prompt[line_start : match.end("mark")]):
         return False  # the number of a list item
     if match["mark"] == ".":
-        word = re.split(r"[\s(\[\"']", before)[-1].casefold()
-        if word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha()):
+        word = re.split(r"[\s(\[\"']", before)[-1]
+        if word.casefold() in _ABBREVIATIONS or (len(word) == 1 and word.isupper()):
             return False
         return not prompt[match.end()].islower()
     return match["mark"] not in ("...", "\u2026") or not prompt[match.end()].islower()

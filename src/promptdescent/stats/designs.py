@@ -141,6 +141,8 @@ class RowwiseEffects:
         The products of the two factors of every pair are added to the fit together, by what is left of them beside the
         factors (Frisch and Waugh 1933, Econometrica 1:387-401): so that what one pair does is not taken for another's.
         """
+        if not wanted:
+            return ()
         products: dict[int, _Products | None] = {}
         values: list[list[tuple[float, float, float, float]]] = []
         for (fit, scores), coefficients in zip(self._rows, self._coefficients, strict=True):

@@ -127,7 +127,7 @@ def _label_notes(
     if len(labels) == 2:
         notes.append(
             "The task has two labels, so every wrong answer is the same one, and a row that is too hard looks like a "
-            "mislabelled one. In simulation often only one in eight listed rows was mislabelled (docs/rows.md): look at each."
+            "mislabelled one. In simulation often only one in eight of them was mislabelled (docs/rows.md)."
         )
     elif found:
         notes.append(

@@ -12,7 +12,7 @@ MOST_POINTS = 240
 """Proposals that are drawn one by one; of more, each step shows the range."""
 
 MANY_STEPS = 60
-"""From so many steps on, current prompts are a thin line without points."""
+"""From so many steps on, points are small and lines thin."""
 
 _BEST, _CURRENT, _PROPOSALS = "best so far", "current prompt", "other proposals"
 _BUDGET, _MOVED, _OTHERS = "words allowed", "moved by the kept prompt", "by other proposals"
@@ -103,12 +103,16 @@ def budget_chart(search: SearchSection) -> Chart | None:
         layers.append(
             _called(base, _BUDGET).mark_line(strokeWidth=2.5).encode(x=x, y=alt.Y("budget:Q", **y), color=colour)
         )
-    layers += [
-        base.mark_rule(color=ORANGE, opacity=0.45).encode(x=x, y=alt.Y("moved:Q", **y), y2=alt.Y2Datum(0)),
+    few = len(steps) < MANY_STEPS
+    if few:
+        layers.append(
+            base.mark_rule(color=ORANGE, opacity=0.45).encode(x=x, y=alt.Y("moved:Q", **y), y2=alt.Y2Datum(0))
+        )
+    layers.append(
         _called(base, _MOVED)
-        .mark_point(filled=True, size=52, opacity=1)
-        .encode(x=x, y=alt.Y("moved:Q", **y), color=colour, shape=shape),
-    ]
+        .mark_point(filled=True, size=52 if few else 14, opacity=1)
+        .encode(x=x, y=alt.Y("moved:Q", **y), color=colour, shape=shape)
+    )
     return Chart(
         name="budget",
         title="Word budget",

@@ -129,7 +129,11 @@ def _commands(facts: Facts) -> tuple[Command, ...]:
     ]
     if facts.record["status"] != "finished":
         found = [Command(what="Go on where it stopped", line=f"promptdescent resume {run}"), *found[:1]]
-    if not facts.manifest.explains and facts.manifest.spec:
+    origin, later = facts.record["origin"], facts.record["later_seeds"]
+    if origin and origin["forked_at"] is not None and later:
+        fork = f"promptdescent rerun {origin['run']} --from-step {origin['forked_at']} --seed {later[-1][1]}"
+        found.append(Command(what="The same fork", line=fork))
+    elif not facts.manifest.explains and facts.manifest.spec:
         what = "The same from its files" if facts.searched else "The same score from its files"
         found.append(Command(what=what, line=command_line(facts.settings)))
     return tuple(found)
