@@ -68,10 +68,11 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
     app.add_route("/runs/{run}/events", streams.events, methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
-    async def failed(request: Request, error: Exception) -> Response:
+    # Not async, so that they read the store in a worker thread.
+    def failed(request: Request, error: Exception) -> Response:
         return pages.failed(request.url.path, error)
 
-    async def fell_over(request: Request, error: Exception) -> Response:
+    def fell_over(request: Request, error: Exception) -> Response:
         answer = pages.failed(request.url.path, error)
         answer.headers.update(HEADERS)  # it is given outside of the guard
         return answer

@@ -16,7 +16,7 @@ from promptdescent.dashboard.studies import has_study, read_study
 from promptdescent.errors import ConfigError, PromptDescentError, StoreError
 from promptdescent.report.charts import charts_of
 from promptdescent.report.comparing import MOST_RUNS, compare_runs
-from promptdescent.report.comparing_prompts import compare_prompts
+from promptdescent.report.comparing_prompts import named_prompt
 from promptdescent.report.html.render import live_figures
 from promptdescent.report.page.diff import diff_of
 from promptdescent.store.listing import listed_runs
@@ -174,6 +174,6 @@ def _parent_text(found: Found, parent: str | None) -> str | None:
     if parent is None:
         return None
     try:
-        return compare_prompts(found.store, f"{found.row.id}:{parent}").after.text
+        return named_prompt(found.store, f"{found.row.id}:{parent}").text
     except PromptDescentError:
         return None
