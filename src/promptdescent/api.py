@@ -153,7 +153,8 @@ def resume(
     async def go_on() -> RunResult:
         with LateStore(store) as late:
             opened = late()
-            if opened.find_run(run).manifest.evaluated_on:
+            manifest = opened.find_run(run).manifest
+            if manifest.evaluated_on and not manifest.explains:
                 raise ConfigError(f"run {run} scores one prompt: call evaluate() again, which pays for no reply twice")
             result = await runner.resume(
                 run, store=opened, given=given, observers=observers, settings=settings, recorded=recorded
@@ -199,7 +200,8 @@ def rerun(
     async def again() -> RunResult:
         with LateStore(store) as late:
             opened = late()
-            if opened.find_run(run).manifest.evaluated_on:
+            manifest = opened.find_run(run).manifest
+            if manifest.evaluated_on and not manifest.explains:
                 raise ConfigError(f"run {run} scores one prompt: call evaluate() again, which pays for no reply twice")
             result = await rerunning.rerun(
                 run,

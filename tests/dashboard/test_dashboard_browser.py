@@ -123,7 +123,7 @@ def test_the_death_of_a_run_shows(chromium: Any, dashboard: Served, store: Store
                 page.page.wait_for_selector("#connection:text-is('live')")
                 os.kill(process.pid, signal.SIGKILL)
                 page.page.wait_for_selector("#standing .state-interrupted", timeout=2 * SECOND)
-                page.page.wait_for_selector("#report :text('promptdescent resume')")
+                page.page.wait_for_selector("#report .notices :text('its process ended unexpectedly')")
                 in_order(page)
         finally:
             process.kill()

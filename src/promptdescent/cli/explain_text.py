@@ -26,8 +26,8 @@ def explanation_text(explanation: Explanation, *, terminal: bool) -> str:
     """What was measured: pieces by their effect, pairs, the shorter prompt, doubts and notes; ``terminal``: the table
     is as wide as that.
     """
-    sections = [_headline(explanation), _pieces(explanation, terminal=terminal), MEANING, _pairs(explanation), _pruned(explanation)]
-    sections += ["\n".join(_end(explanation))]
+    sections = [_headline(explanation), _pieces(explanation, terminal=terminal), MEANING, _pairs(explanation)]
+    sections += [_pruned(explanation), "\n".join(_end(explanation))]
     return printable("\n\n".join(section for section in sections if section))
 
 

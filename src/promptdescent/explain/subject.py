@@ -91,7 +91,8 @@ def _found_prompt(store: Store, row: RunRow) -> _Found:
     notes = []
     if row.status.state != "finished" and not record.search_ended():
         notes.append(
-            f"The search of run {row.id} was not over ({row.status.state}): what is explained is its best prompt so far."
+            f"The search of run {row.id} was not over ({row.status.state}): what is explained is the best prompt that it"
+            " had found."
         )
     best = state.best
     if best.prompt.text == row.manifest.prompt:
@@ -104,8 +105,8 @@ def _about_pieces(pieces: Pieces) -> list[str]:
     locked = len(pieces.pieces) - len(pieces.free)
     if locked:
         notes.append(
-            f"{locked} of the {len(pieces.pieces)} pieces {'holds' if locked == 1 else 'hold'} a placeholder and cannot "
-            "be left out: without it the model would not see the row."
+            f"{locked} of the {len(pieces.pieces)} pieces {'holds' if locked == 1 else 'hold'} a placeholder and"
+            " cannot be left out: without it the model would not see the row."
         )
     if pieces.phrases:
         notes.append("The prompt has few sentences, so they are cut into phrases, which may not read well alone.")
