@@ -233,6 +233,9 @@ def test_these_checks_see_a_fault(chromium: Any, dashboard: Served, runs: list[W
         page.page.evaluate(
             "document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">x</p><button></button>')"
         )
+        script = "Object.assign(document.createElement('script'), {textContent: 'window.planted = 1'})"
+        page.page.evaluate(f"document.body.append({script})")
         page.page.wait_for_timeout(200)
-        assert len([error for error in page.errors if "Content Security Policy" in error]) >= 2
+        assert page.page.evaluate("window.planted") is None
+        assert len([error for error in page.errors if "Content Security Policy" in error]) >= 3
         assert any("button" in fault for fault in page.axe())

@@ -91,8 +91,8 @@ def _found_prompt(store: Store, row: RunRow) -> _Found:
     notes = []
     if row.status.state != "finished" and not record.search_ended():
         notes.append(
-            f"The search of run {row.id} was not over ({row.status.state}): what is explained is the best prompt that it"
-            " had found."
+            f"The search of run {row.id} was not over ({row.status.state}): what is explained is the best prompt that"
+            " it had found."
         )
     best = state.best
     if best.prompt.text == row.manifest.prompt:
