@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from promptdescent.assembly import Models, cache_mode
 from promptdescent.config import RunSpec
@@ -26,7 +27,7 @@ from promptdescent.optimizer import Surroundings
 from promptdescent.optimizer_model import OptimizerModel
 from promptdescent.parts.recipe import Recipe
 from promptdescent.planning import Forecast
-from promptdescent.records import Example, Prompt, Role, RunManifest, Usage
+from promptdescent.records import Example, OutcomeKind, Prompt, Role, RunManifest, Usage
 from promptdescent.run_record import RunRecord
 from promptdescent.tasks.judge import Judge, JudgeModel
 from promptdescent.tasks.scoring import Scorer, by_metric
@@ -108,6 +109,12 @@ class RunEngine:
         )
         scorer = _scorer(run, wrapped)
 
+        def watch(kind: OutcomeKind, *, unaffordable_is_missing: bool) -> None:
+            # Rows that the caps leave no room for are missing through nobody's fault, and what a prompt without some of
+            # its pieces is replied is what an explanation measures.
+            if not (unaffordable_is_missing if kind == "missing" else manifest.explains):
+                breaker.reply_read("task", kind)
+
         def evaluator(*, length_cost: float, unaffordable_is_missing: bool) -> Evaluator:
             return Evaluator(
                 target=target,
@@ -118,10 +125,7 @@ class RunEngine:
                 window=min(16 * slots.most, LARGEST_WINDOW),
                 length_cost=length_cost,
                 unaffordable_is_missing=unaffordable_is_missing,
-                # Rows that the caps leave no room for are missing through nobody's fault.
-                watch=lambda kind: (
-                    None if unaffordable_is_missing and kind == "missing" else breaker.reply_read("task", kind)
-                ),
+                watch=partial(watch, unaffordable_is_missing=unaffordable_is_missing),
             )
 
         self.evaluator = evaluator(length_cost=task.length_cost, unaffordable_is_missing=False)

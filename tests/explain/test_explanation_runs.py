@@ -308,3 +308,20 @@ def test_what_the_table_says_is_safe_to_print(explained: tuple[Path, str, Explan
     assert "\x1b" not in text
     assert "\\x1b[31m" in text
     assert "the starting prompt" in text
+
+
+def test_replies_that_a_missing_piece_spoils_are_what_is_measured(tmp_path: Path) -> None:
+    """A run ends when most of its replies cannot be read; an explanation expects that of prompts that lack pieces."""
+
+    def fragile(messages: list[dict[str, str]]) -> str:
+        said = messages[-1]["content"]
+        if "Give only the answer." not in said or "Check your answer." not in said:
+            return "Hmm."
+        number = int(said.split("Message ")[1].split()[0])
+        return ("positive", "negative")[number % 2]
+
+    models = {"task_model": fragile, "optimizer_model": fragile}
+    run = optimized(tmp_path, failure_limit=("unreadable=0.5",), **models)
+    explanation = promptdescent.explain_run(run, store=tmp_path, max_calls=2400, task_model=fragile)
+    matters = [PROMPT[piece.start : piece.end].strip() for piece in explanation.pieces if piece.matters]
+    assert matters == ["Give only the answer.", "Check your answer."]

@@ -193,3 +193,9 @@ def test_failures_and_lost_answers_are_told_by_role(store: Store) -> None:
     assert "Answers that never came" not in text
     record["usage"]["task"]["lost"] = {"calls": 3, "tokens_in": 1000, "tokens_out": 200}
     assert "Answers that never came: 3 of the calls sent; they may have cost up to 1,200 tokens more" in summary(record)
+
+
+def test_what_goes_on_with_an_unfinished_run_is_named(store: Store) -> None:
+    record = {**record_of(store), "status": "interrupted"}
+    assert f"Go on: promptdescent resume {record['id']}\n" in summary(record)
+    assert "Go on: promptdescent explain 464e4eccc6a8\n" in summary({**record, "explains": "464e4eccc6a8"})

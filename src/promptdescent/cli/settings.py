@@ -130,7 +130,7 @@ FLAGS = {
         panel=SEARCH, help="Plan all steps whatever the caps; the search ends before one that may not fit."
     ),
     "target_score": Flag(panel=SEARCH, help="Dev score at which the search ends.", default="a perfect one"),
-    "max_calls": Flag(panel=COST, help="Cap on calls of all models; enough is kept for the verdict."),
+    "max_calls": Flag(panel=COST, help="Cap on calls of all models; a search keeps enough for its verdict."),
     "max_total_tokens": Flag(panel=COST, help="Cap on tokens of all models, in and out."),
     "max_money": Flag(panel=COST, help="Cap in US dollars over all models.", metavar="USD"),
     "max_minutes": Flag(panel=COST, help="Cap on the time at work; calls that are open then are cancelled."),

@@ -34,8 +34,9 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
         store_address: a folder or a ``postgresql://`` address. Where no store is yet, pages say so.
         token: what a browser or client has to show; without one only requests to a name of this machine are answered.
 
-    The application opens no store before the first page is asked for. ``app.state.live.close()`` ends the streams of
-    events, which a server has to do before it waits for its connections to end.
+    The application opens no store before the first page is asked for, or before ``app.state.warm_up()``, which loads
+    what the first page needs. ``app.state.live.close()`` ends the streams of events, which a server has to do before it
+    waits for its connections to end.
     """
     from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
@@ -59,6 +60,7 @@ def create_app(store_address: str, token: str | None = None) -> FastAPI:
         Streams(shelf, live, views),
         Data(shelf, runs, ChartData(shelf, read)),
     )
+    app.state.warm_up = pages.warm_up
     readable = ["GET", "HEAD"]
     for path, answer in pages.by_path().items():
         app.add_api_route(path, answer, methods=readable, response_model=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,11 @@ class Pages:
             "/study": self.study,
             "/style/page.css": self.style,
         }
+
+    def warm_up(self) -> None:
+        """Render the newest run, if there is one, so that the first page that somebody opens waits for no library."""
+        with contextlib.suppress(PromptDescentError):
+            self.run("latest")
 
     # --- pages ---
 

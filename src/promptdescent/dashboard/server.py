@@ -44,11 +44,13 @@ class DashboardServer:
         app = create_app(store, token=token)
         self.live: Live = app.state.live
         """What is watched."""
+        self._warm_up: Callable[[], None] = app.state.warm_up
         self._server = _server(app, self.live, ready)
 
     def run(self, listening: socket.socket) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`stop`."""
         with contextlib.suppress(KeyboardInterrupt):  # raised once more when everything has ended
+            self._warm_up()
             self._server.run(sockets=[listening])
 
     def stop(self) -> None:

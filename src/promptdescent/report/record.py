@@ -45,6 +45,7 @@ NOT_CANONICAL = (
     "cache",
     "created",
     "earlier_use_of_test_rows",
+    "explains",  # an id
     "failures",
     "forecast",  # it rests on prices, and on rules of thumb that may change
     "id",
@@ -158,6 +159,7 @@ def _head(row: RunRow, events: Sequence[Event], *, seconds: float) -> Record:
         "seed": manifest.seed,
         "later_seeds": [list(one) for one in settings.get("later_seeds", ())],
         "origin": _origin(manifest),
+        "explains": manifest.explains or None,
         "recipe": manifest.recipe_name,
         "recipe_data": dict(manifest.recipe),
         "similarity": manifest.similarity,

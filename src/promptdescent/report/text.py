@@ -165,9 +165,14 @@ def _footer(record: Record) -> str:
     if foreign["count"]:
         lines.append(f"Replies taken from earlier runs: {foreign['count']:,}, the oldest of {foreign['oldest']}.")
     if record["status"] in ("failed", "interrupted"):
-        lines.append(f"Go on: promptdescent resume {record['id']}")
+        lines.append(f"Go on: promptdescent {to_go_on(record)}")
     lines.append(f"Everything about this run: promptdescent show {record['id']} --json")
     return "\n".join(lines)
+
+
+def to_go_on(record: Record) -> str:
+    """The command that goes on with a run; one that explains another is begun again and pays nothing twice."""
+    return f"explain {record['explains']}" if record["explains"] else f"resume {record['id']}"
 
 
 def _forecast(record: Record) -> list[str]:

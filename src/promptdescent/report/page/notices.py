@@ -8,7 +8,7 @@ from typing import Literal
 from promptdescent.report.failures import failure_text
 from promptdescent.report.page.facts import Facts
 from promptdescent.report.page.shortened import counted
-from promptdescent.report.text import STATUS_WORDS
+from promptdescent.report.text import STATUS_WORDS, to_go_on
 from promptdescent.verdict.words import reuse_sentence
 
 MANY_UNUSABLE = 0.1
@@ -38,7 +38,7 @@ def _failures(facts: Facts) -> list[str]:
         because = f": {record['reason']}" if record["reason"] else "."
         found.append(f"This run is {STATUS_WORDS[status]}{because}")
         if status in ("failed", "interrupted"):
-            found.append(f"It can go on: promptdescent resume {record['id']}")
+            found.append(f"It can go on: promptdescent {to_go_on(record)}")
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptdescent.report.page.facts import Facts
+from promptdescent.report.text import to_go_on
 
 NO_FLAGS = frozenset({"data", "evaluate_on", "later_seeds"})
 """Settings that no flag of the same name says."""
@@ -123,17 +124,20 @@ def _part(part: Any) -> str:
 
 def _commands(facts: Facts) -> tuple[Command, ...]:
     run = facts.record["id"]
+    if facts.manifest.explains:
+        again = f"promptdescent {to_go_on(facts.record)}"
+        return (Command(what="Measure once more; no reply is paid for twice", line=again),)
     found = [
         Command(what="Once more from the record, as a new run", line=f"promptdescent rerun {run}"),
         Command(what="Check it without a call", line=f"promptdescent rerun {run} --replay-only"),
     ]
     if facts.record["status"] != "finished":
-        found = [Command(what="Go on where it stopped", line=f"promptdescent resume {run}"), *found[:1]]
+        found = [Command(what="Go on where it stopped", line=f"promptdescent {to_go_on(facts.record)}"), *found[:1]]
     origin, later = facts.record["origin"], facts.record["later_seeds"]
     if origin and origin["forked_at"] is not None and later:
         fork = f"promptdescent rerun {origin['run']} --from-step {origin['forked_at']} --seed {later[-1][1]}"
         found.append(Command(what="The same fork", line=fork))
-    elif not facts.manifest.explains and facts.manifest.spec:
+    elif facts.manifest.spec:
         what = "The same from its files" if facts.searched else "The same score from its files"
         found.append(Command(what=what, line=command_line(facts.settings)))
     return tuple(found)
