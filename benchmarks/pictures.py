@@ -11,11 +11,13 @@ Nothing is retouched: what the pictures show is what the commands write.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +39,11 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0, help="of the first search; the second has the next one")
     options.add_argument("--to", default="docs/images", help="folder of the pictures")
     given = options.parse_args()
-    to = Path(given.to)
+    to = Path(given.to).resolve()
     to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        store = given.store or temporary
+        store = (given.store and str(Path(given.store).resolve())) or ".promptdescent"
+        os.chdir(temporary)  # so that pictures show the default store
         first = _found(store, given.seed) or _search(store, given.seed)
         _command("explain", first, "--store", store)
         report = Path(temporary) / "report.html"
@@ -84,15 +87,27 @@ def _photographed(browser: Any, address: str, store: str, seed: int, to: Path) -
     thread.start()
     try:
         page = browser.new_page(viewport=WIDE, color_scheme="light")
-        page.goto(address)
-        page.get_by_role("link", name="running").or_(page.locator("tr", has_text="running").locator("a")).first.click()
-        page.get_by_text(f"step {STEPS // 2} of {STEPS}", exact=False).first.wait_for(timeout=900_000)
+        page.goto(f"{address}runs/{_at_work(store)}")
+        page.locator("#standing", has_text=f"{STEPS // 2} of {STEPS}").wait_for(timeout=900_000)
         page.wait_for_timeout(1_000)
         page.screenshot(path=to / "live.png")
         page.close()
     finally:
         thread.join()
     return made[0]
+
+
+def _at_work(store: str) -> str:
+    """The run that is at work, once there is one."""
+    while True:
+        opened = Store.open(store)
+        try:
+            for run, status in opened.statuses().items():
+                if status.state == "running":
+                    return run
+        finally:
+            opened.close()
+        time.sleep(0.5)
 
 
 def _command(*words: str) -> str:

@@ -11,7 +11,6 @@ import typer
 from promptdescent.cli import output
 from promptdescent.cli.flags import DEFAULT_STORE, RunArgument, StoreFlag
 from promptdescent.cli.stores import opened_store
-from promptdescent.errors import ConfigError
 from promptdescent.report.export import export_json, prompt_text
 from promptdescent.report.record import run_record
 from promptdescent.report.text import printable
@@ -34,19 +33,8 @@ def export(
         record = run_record(opened, run)
     text = prompt_text(record) if to == "text" else export_json(record) + "\n"
     if file is not None:
-        _write(Path(file), text, force=force)
+        output.write_file(Path(file), text.encode(), flag="--output", force=force)
     elif to == "text" and not sys.stdout.isatty():
         output.exactly(text)
     else:
         output.result(printable(text.rstrip("\n")))
-
-
-def _write(path: Path, text: str, *, force: bool) -> None:
-    """Write the file whole or not at all. Raises :class:`ConfigError`."""
-    try:
-        with path.open("w" if force else "x", encoding="utf-8", newline="") as opened:
-            opened.write(text)
-    except FileExistsError:
-        raise ConfigError(f"--output {path}: the file exists; give another one, or --force to write over it") from None
-    except OSError as error:
-        raise ConfigError(f"--output {path}: the file cannot be written: {error.strerror}") from error

@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from enum import IntEnum
+from pathlib import Path
 from typing import TextIO
 
+from promptdescent.errors import ConfigError
 from promptdescent.report.text import printable
 
 
@@ -34,6 +36,20 @@ def result(text: str) -> None:
 def exactly(text: str) -> None:
     """Write a text as it is, in UTF-8 and without a line end of ours, for a pipe or a file."""
     _write_bytes(sys.stdout, text.encode())
+
+
+def write_file(path: Path, content: bytes, *, flag: str, force: bool) -> None:
+    """Write a file that ``flag`` names; one that exists is written over with ``force`` alone.
+
+    Raises :class:`~promptdescent.errors.ConfigError`.
+    """
+    try:
+        with path.open("wb" if force else "xb") as opened:
+            opened.write(content)
+    except FileExistsError:
+        raise ConfigError(f"{flag} {path}: the file exists; give another one, or --force to write over it") from None
+    except OSError as error:
+        raise ConfigError(f"{flag} {path}: the file cannot be written: {error.strerror}") from error
 
 
 def message(text: str) -> None:

@@ -45,7 +45,8 @@ def report(
     charts = charts_of(page)
     if file is not None or figures is None:
         target = Path(file or f"report-{page.run}.html")
-        _write(target, "--output", report_html(page, static_figures(charts)).encode(), force=force)
+        html = report_html(page, static_figures(charts))
+        output.write_file(target, html.encode(), flag="--output", force=force)
         output.result(f"Report of run {page.run}: {target}")
     if figures is not None:
         _write_figures(Path(figures), charts, kinds, force=force)
@@ -79,17 +80,7 @@ def _write_figures(folder: Path, charts: tuple[Chart, ...], kinds: list[ImageFor
         raise ConfigError(f"--figures {folder}: the folder cannot be made: {error.strerror}") from error
     for chart in charts:
         for kind in kinds:
-            _write(folder / f"{chart.name}.{kind}", "--figures", image(chart, kind), force=force)
+            file = folder / f"{chart.name}.{kind}"
+            output.write_file(file, image(chart, kind), flag="--figures", force=force)
     written = ", ".join(f"{chart.name}.{kind}" for chart in charts for kind in kinds)
     output.result(f"Figures in {folder}: {written}")
-
-
-def _write(path: Path, flag: str, content: bytes, *, force: bool) -> None:
-    """Write a file. Raises :class:`ConfigError`."""
-    try:
-        with path.open("wb" if force else "xb") as opened:
-            opened.write(content)
-    except FileExistsError:
-        raise ConfigError(f"{flag} {path}: the file exists; give another one, or --force to write over it") from None
-    except OSError as error:
-        raise ConfigError(f"{flag} {path}: the file cannot be written: {error.strerror}") from error

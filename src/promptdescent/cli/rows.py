@@ -82,7 +82,7 @@ def rows(
     verdicts = _robust(facts, found) if robust else None
     if file is not None:
         text = review_csv(found.every, facts.rows, left_out=_to_leave_out(facts, found))
-        _write(Path(file), text, force=force)
+        output.write_file(Path(file), text.encode(), flag="--output", force=force)
     if as_json:
         output.result(_as_json(facts, found, needed, verdicts))
     else:
@@ -268,14 +268,3 @@ def _as_json(
 def _numbers(verdict: Verdict) -> dict[str, Any]:
     """A verdict without its outcomes."""
     return {name: value for name, value in asdict(verdict).items() if not name.endswith("_outcomes")}
-
-
-def _write(path: Path, text: str, *, force: bool) -> None:
-    """Write the file. Raises :class:`ConfigError`."""
-    try:
-        with path.open("w" if force else "x", encoding="utf-8", newline="") as opened:
-            opened.write(text)
-    except FileExistsError:
-        raise ConfigError(f"--output {path}: the file exists; give another one, or --force to write over it") from None
-    except OSError as error:
-        raise ConfigError(f"--output {path}: the file cannot be written: {error.strerror}") from error
