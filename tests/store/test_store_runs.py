@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,13 @@ def test_runs_are_listed_oldest_first_and_latest_is_the_newest(store: Store) -> 
     made = [new_run(store) for _ in range(5)]
     assert [row.id for row in store.runs()] == made
     assert store.find_run("latest").id == made[-1]
+
+
+def test_a_run_that_explains_another_is_found_but_never_the_latest(store: Store) -> None:
+    run = store.create_run(replace(manifest(), prompt='It says "explains":"something" itself.'), {})
+    explaining = store.create_run(replace(manifest(), explains=run), {})
+    assert store.find_run("latest").id == run
+    assert store.find_run(explaining).manifest.explains == run
 
 
 def test_a_run_is_found_by_the_start_of_its_id(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

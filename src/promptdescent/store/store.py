@@ -289,7 +289,8 @@ class Store:
         return tuple(_run_row(row, statuses[row.id]) for row in rows)
 
     def find_run(self, name: str) -> RunRow:
-        """The run whose id starts with ``name``, or the newest one for ``latest``.
+        """The run whose id starts with ``name``, or the newest one for ``latest``. A run that explains another is never
+        the latest: what it found is on record of the other one.
 
         Raises :class:`~promptdescent.errors.StoreError` if there is none or more than one.
         """
@@ -298,7 +299,8 @@ class Store:
         runs = tables().runs
         newest_first = select(runs).order_by(runs.c.number.desc())
         if name == "latest":
-            found = self.database.read(newest_first.limit(1))
+            explains = runs.c.manifest.like('%"explains":"%') & runs.c.manifest.not_like('%"explains":""%')
+            found = self.database.read(newest_first.where(~explains).limit(1))
         else:
             found = self.database.read(newest_first.where(runs.c.id.startswith(name, autoescape=True)))
         if name and len(found) == 1:
