@@ -8,6 +8,7 @@ random halves of the pieces. The model is handed the true rows, the review the f
     python benchmarks/flipped_rows.py                     # 100 seeds of each of 27 cells, about 10 minutes
     python benchmarks/flipped_rows.py --pieces 14         # a found prompt with all that helps
     python benchmarks/flipped_rows.py --compare           # the rules that were tried instead
+    python benchmarks/flipped_rows.py --first-seed 1000 --seeds 30     # seeds that the rule was not tuned on
 
 ``reach`` is the share of the flipped rows whose true answer the found prompt gives: what it does not know, no rule can
 find. Intervals are 95 % bootstrap intervals over seeds.
@@ -151,7 +152,7 @@ def _read(reply: str, labels: tuple[str, ...]) -> str | None:
 
 def kept_rule(evaluations: Sequence[Evaluation], rows: Sequence[Example], labels: Sequence[str]) -> set[int]:
     """What the package does."""
-    return {one.place for one in suspicions(evaluations, labels)}
+    return {one.place for one in suspicions(evaluations, [row.target for row in rows], labels)}
 
 
 def plain_vote(evaluations: Sequence[Evaluation], rows: Sequence[Example], labels: Sequence[str]) -> set[int]:
@@ -273,6 +274,7 @@ def measure(rule: Rule, world: World) -> Counts:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Are flipped labels found among hard rows?")
     parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first-seed", type=int, default=0, help="the rule was tuned on seeds below 1000")
     parser.add_argument("--pieces", type=int, default=10, help="useful sentences of the found prompt, of 14")
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="prompts that are asked")
     parser.add_argument("--compare", action="store_true", help="other rules too")
@@ -286,7 +288,7 @@ def main() -> None:
         for noise in NOISES:
             for kind, words in KINDS.items():
                 counts: dict[str, list[Counts]] = {name: [] for name in rules}
-                for seed in range(arguments.seeds):
+                for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
                     world = make_world(seed, labels, noise, kind, arguments.pieces, arguments.prompts)
                     accuracies.append(world.accuracy)
                     for name, rule in rules.items():

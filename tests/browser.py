@@ -22,7 +22,7 @@ class Watched:
 
     page: Any
     errors: list[str] = field(default_factory=list)
-    """Errors on its console, and exceptions that nothing caught."""
+    """Errors and warnings on its console, and exceptions that nothing caught."""
     requests: list[str] = field(default_factory=list)
     """Addresses that it asked for, its own included."""
 
@@ -76,7 +76,7 @@ def watched(opened: Any, address: str, *, width: int = 1200, dark: bool = False,
     try:
         page = context.new_page()
         found = Watched(page=page)
-        page.on("console", lambda said: found.errors.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: found.errors.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: found.errors.append(str(error)))
         page.on("request", lambda request: found.requests.append(request.url))
         page.goto(address)

@@ -272,11 +272,11 @@ def _announcement(plan: Forecast, spec: RunSpec, recipe: Recipe, task: Task) -> 
     if spec.evaluate_on:
         return (
             f"{len(task.rows_on(spec.evaluate_on))} rows ({spec.evaluate_on}); metric {task.metric.name}; "
-            f"prompt {task.placement}. Forecast: at most {total.calls} calls, about {total.tokens} tokens."
+            f"prompt {task.placement}. Forecast: at most {total.calls:,} calls, about {total.tokens:,} tokens."
         )
     return (
         f"{len(task.train)} train, {len(task.dev)} dev and {len(task.test)} test rows; metric {task.metric.name}"
         f"{'' if task.objective.name == 'mean' else f', objective {task.objective.name}'}; "
         f"prompt {task.placement}. Up to {plan.steps} steps of {recipe.proposals_per_step} candidates{_cut(plan)}. "
-        f"Forecast: at most {total.calls} calls, about {total.tokens} tokens."
+        f"Forecast: at most {total.calls:,} calls, about {total.tokens:,} tokens."
     )

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from cli_samples import Invoke, optimize_arguments
 
 from promptdescent.records import to_json
 from promptdescent.records.explanation import Effect, Explanation, PieceEffect, RowDoubt
+from promptdescent.stats import rows_needed_binary
 from promptdescent.store.store import Store
 
 
-def explain(folder: Path, doubts: tuple[RowDoubt, ...]) -> None:
-    """Put an explanation with these doubts on record."""
+def explain(folder: Path, doubts: tuple[RowDoubt, ...]) -> str:
+    """Put an explanation with these doubts, of 20 rows, on record; the id of a run that holds its calls."""
     effect = Effect(difference=0.0, interval=(0.0, 0.0), rows=20)
     piece = PieceEffect(start=0, end=1, average=effect, removed=None, p_value=1.0, matters=False, brought_by=None)
     made = Explanation(
@@ -32,18 +36,29 @@ def explain(folder: Path, doubts: tuple[RowDoubt, ...]) -> None:
         pairs=(),
         pruned=None,
         doubts=doubts,
-        notes=("Look at \x1b[31meach.",),
+        notes=("Of pieces.",),
+        row_notes=("Look at \x1b[31meach.",),
     )
     with closing(Store.open(folder)) as store:
-        run = store.find_run("latest").id
-        store.claim(run)
-        asyncio.run(store.append(run, "explanation", to_json(made)))
-        store.release(run)
+        run = store.find_run("latest")
+        run = store.find_run(run.manifest.explains or run.id)
+        store.claim(run.id)
+        asyncio.run(store.append(run.id, "explanation", to_json(made)))
+        store.release(run.id)
+        calls = store.create_run(replace(run.manifest, explains=run.id), store.examples(run.id))
+        store.release(calls)
+        return calls
 
 
 def dev_rows(folder: Path) -> list[str]:
     with closing(Store.open(folder)) as store:
         return [row.id for row in store.examples(store.find_run("latest").id)["dev"]]
+
+
+def suspicions(rows: Sequence[str]) -> tuple[RowDoubt, ...]:
+    return tuple(
+        RowDoubt(example=row, split="dev", kind="looks mislabelled", suggested="=evil()", share=0.9) for row in rows
+    )
 
 
 def test_from_the_review_to_a_run_without_the_rows(invoke: Invoke, rows: Path) -> None:
@@ -67,6 +82,9 @@ def test_from_the_review_to_a_run_without_the_rows(invoke: Invoke, rows: Path) -
     shown = invoke("rows", "-o", "review.csv")
     assert "1 rows look mislabelled" in shown.stdout
     assert "\x1b" not in shown.stdout
+    assert "each." in shown.stdout
+    assert "Of pieces." not in shown.stdout
+    assert "2 rows are in review.csv, none of them left out, since with two labels" in shown.stderr
     assert "\nRows that look mislabelled\n" in shown.stdout
     lines = list(csv.DictReader((rows.parent / "review.csv").read_text(encoding="utf-8").splitlines()))
     assert lines[0]["id"] == wrong
@@ -90,6 +108,47 @@ def test_from_the_review_to_a_run_without_the_rows(invoke: Invoke, rows: Path) -
 
 
 EVALUATE = ("rows.csv", "--input", "text", "--target", "label", "--task-model", "simulated:clear")
+
+
+def test_the_run_of_an_explanation_stands_for_the_run_that_it_explains(invoke: Invoke, rows: Path) -> None:
+    assert invoke(*optimize_arguments(rows, "--quiet", "--steps", "0")).returncode == 0
+    store = rows.parent / ".promptdescent"
+    calls = explain(store, suspicions(dev_rows(store)[:1]))
+    for name in ("latest", calls):
+        found = json.loads(invoke("rows", name, "--json").stdout)
+        assert found["run"] != calls
+        assert found["explained"]
+        assert len(found["doubts"]) == 1
+
+
+@pytest.mark.parametrize(("count", "left_out"), [(2, 2), (3, 0)], ids=["a tenth", "more than a tenth"])
+def test_nothing_is_left_out_beforehand_where_too_many_look_mislabelled(
+    invoke: Invoke, rows: Path, count: int, left_out: int
+) -> None:
+    lines = [("text", "label"), *((f"thing {number} of {7 * number}", "abc"[number % 3]) for number in range(120))]
+    with rows.open("w", newline="", encoding="utf-8") as opened:
+        csv.writer(opened).writerows(lines)
+    assert invoke(*optimize_arguments(rows, "--quiet", "--steps", "0")).returncode == 0
+    store = rows.parent / ".promptdescent"
+    explain(store, suspicions(dev_rows(store)[:count]))
+    said = invoke("rows", "-o", "review.csv").stderr
+    written = list(csv.DictReader((rows.parent / "review.csv").read_text(encoding="utf-8").splitlines()))
+    assert sum(line["leave_out"] == "yes" for line in written) == left_out
+    if left_out:
+        assert "2 of them left out, since they look mislabelled" in said
+    else:
+        assert "none of them left out, since more look mislabelled than labels are usually wrong" in said
+
+
+def test_a_search_that_found_nothing_does_not_tell_how_many_rows_show_a_gain(invoke: Invoke, rows: Path) -> None:
+    assert invoke(*optimize_arguments(rows, "--quiet", "--steps", "0")).returncode == 0
+    shown = invoke("rows", "--gain", "30").stdout
+    assert "Test rows that show a gain" not in shown
+    assert "The search found no other prompt" in shown
+    assert "disagreed on 20 % of the rows, or on as many as a larger gain takes" in shown
+    found = json.loads(invoke("rows", "--gain", "2", "--json").stdout)
+    assert found["rows_needed"] is None
+    assert f"2 points, {rows_needed_binary(0.02, 0.2):,} test rows." in found["rows_needed_note"]
 
 
 def test_as_json_with_the_robust_verdict_and_a_gain(invoke: Invoke, rows: Path) -> None:

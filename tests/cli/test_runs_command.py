@@ -57,6 +57,12 @@ def test_a_number_of_runs_that_makes_no_sense_is_refused(invoke: Invoke, last: s
     assert "--last" in ended.stderr
 
 
+def test_an_unknown_order_is_refused_in_one_line(invoke: Invoke, tmp_path: Path) -> None:
+    ended = invoke("runs", "--sort", "scroe")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "error: --sort scroe: no such choice; did you mean 'score'?\n"
+
+
 def write_runs(folder: Path, *, count: int) -> None:
     """A store of finished runs with seeds 0, 1, …"""
     model = ModelSettings(name="a-model", temperature=0.0, max_tokens=16)

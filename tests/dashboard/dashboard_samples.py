@@ -153,6 +153,24 @@ class WrittenRun:
 
         in_a_thread(write())
 
+    def rejected_step(self, number: int) -> None:
+        """Commit a step that limits no words and of which nothing was scored."""
+        rejected = Candidate(
+            id=f"{number}.1", prompt=Prompt.of(START), parent=self._best.id, fate="rejected", reason="tried before"
+        )
+        record = StepRecord(
+            step=number,
+            word_budget=None,
+            requests=(),
+            candidates=(rejected,),
+            survivors=(self._best.id,),
+            best=self._best,
+            total_steps=4,
+            used=Usage(calls=self._calls, tokens_in=100, tokens_out=20),
+            replies={},
+        )
+        in_a_thread(self.store.append(self.id, "step", to_json(record)))
+
     def end(self) -> None:
         """Give the verdict and finish."""
         verdict = Verdict(

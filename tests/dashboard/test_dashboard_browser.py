@@ -56,6 +56,10 @@ def drawn(page: Watched, charts: int) -> None:
     """Wait until so many charts are drawn."""
     from playwright.sync_api import expect
 
+    places = page.page.locator("[data-chart]")
+    expect(places).to_have_count(charts, timeout=8 * SECOND)
+    for place in range(charts):  # a chart is drawn when it comes into view
+        places.nth(place).scroll_into_view_if_needed()
     # Not by wait_for_function, which makes code from text, as the policy forbids.
     expect(page.page.locator("[data-chart] svg")).to_have_count(charts, timeout=8 * SECOND)
 
@@ -66,7 +70,7 @@ def drawn(page: Watched, charts: int) -> None:
 def test_a_new_step_appears_within_a_second(chromium: Any, dashboard: Served, run: WrittenRun) -> None:
     run.step(1, "First words")
     with watched(chromium, f"{dashboard.address}/runs/{run.id}") as page:
-        page.page.wait_for_selector("#connection:text-is('live')")
+        page.page.wait_for_selector("#connection:text-is('connected')")
         drawn(page, 3)
         began = time.monotonic()
         run.step(2, "Second words", score=0.5)
@@ -85,7 +89,7 @@ def test_a_new_step_appears_within_a_second(chromium: Any, dashboard: Served, ru
 def test_what_a_model_wrote_stays_text(chromium: Any, dashboard: Served, run: WrittenRun) -> None:
     with watched(chromium, f"{dashboard.address}/runs/{run.id}") as page:
         page.page.on("dialog", lambda dialog: page.errors.append(f"a dialog: {dialog.message}") or dialog.dismiss())
-        page.page.wait_for_selector("#connection:text-is('live')")
+        page.page.wait_for_selector("#connection:text-is('connected')")
         run.step(1, HOSTILE, reason=HOSTILE)
         page.page.wait_for_selector("#step-1")
         assert page.page.inner_text("#best-now") == HOSTILE
@@ -96,9 +100,25 @@ def test_what_a_model_wrote_stays_text(chromium: Any, dashboard: Served, run: Wr
         in_order(page)
 
 
+def test_a_run_without_a_scored_step_warns_of_nothing(chromium: Any, dashboard: Served, run: WrittenRun) -> None:
+    run.rejected_step(1)
+    with watched(chromium, f"{dashboard.address}/runs/{run.id}") as page:
+        page.page.wait_for_selector("#connection:text-is('connected')")
+        drawn(page, 2)
+        assert page.page.locator("[data-chart=budget]").count() == 0
+        in_order(page)
+
+
+def test_charts_wait_until_they_are_seen(chromium: Any, dashboard: Served, runs: list[WrittenRun]) -> None:
+    with watched(chromium, f"{dashboard.address}/runs/{runs[0].id}") as page:
+        page.page.wait_for_timeout(700)
+        assert page.page.locator("[data-chart=tokens] svg").count() == 0
+        drawn(page, 3)
+
+
 def test_a_page_outlives_a_restart_of_the_server(chromium: Any, store: Store, folder: Path, run: WrittenRun) -> None:
     with served(folder) as dashboard, watched(chromium, f"{dashboard.address}/runs/{run.id}") as page:
-        page.page.wait_for_selector("#connection:text-is('live')")
+        page.page.wait_for_selector("#connection:text-is('connected')")
         run.step(1, "Before")
         page.page.wait_for_selector("#step-1")
         dashboard.stop()
@@ -120,10 +140,13 @@ def test_the_death_of_a_run_shows(chromium: Any, dashboard: Served, store: Store
             address = f"{dashboard.address}/runs/{process.stdout.readline().strip()}"
             with watched(chromium, address) as page:
                 page.page.wait_for_selector("#standing .state-running")
-                page.page.wait_for_selector("#connection:text-is('live')")
+                page.page.wait_for_selector("#connection:text-is('connected')")
                 os.kill(process.pid, signal.SIGKILL)
                 page.page.wait_for_selector("#standing .state-interrupted", timeout=2 * SECOND)
                 page.page.wait_for_selector("#report .notices :text('its process ended unexpectedly')")
+                assert page.page.inner_text("#go-on").startswith("promptdescent resume ")
+                assert page.page.get_by_role("button", name="Copy the command that goes on").is_visible()
+                assert page.page.inner_text("#connection") == ""
                 in_order(page)
         finally:
             process.kill()
@@ -173,6 +196,17 @@ def test_a_prompt_is_copied(chromium: Any, dashboard: Served, runs: list[Written
         page.page.wait_for_selector("button:has-text('Copied')")
         assert page.page.evaluate("navigator.clipboard.readText()") == "Say yes or no: is it good? Think first."
         in_order(page)
+
+
+def test_tables_are_cards_on_a_phone(chromium: Any, dashboard: Served, runs: list[WrittenRun]) -> None:
+    first, second = (run.id for run in runs)
+    with watched(chromium, f"{dashboard.address}/", width=390) as page:
+        for address in ("/", f"/runs/{first}", f"/runs/{first}/candidates", f"/compare?run={first}&run={second}"):
+            page.page.goto(dashboard.address + address)
+            cut = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel)"
+            assert page.page.locator(".scroll").evaluate_all(cut) == []
+        named = "one => getComputedStyle(one, '::before').content"
+        assert page.page.locator(f"td[data-label='{second}']").first.evaluate(named) == f'"{second}"'
 
 
 def test_the_list_shows_a_run_that_began_since(chromium: Any, dashboard: Served, store: Store) -> None:

@@ -13,7 +13,7 @@ from dashboard_samples import HOSTILE, START, Served, WrittenRun, finished_run, 
 
 from promptdescent.dashboard.rendering import Views
 from promptdescent.dashboard.run_list import RunList, RunQuery
-from promptdescent.dashboard.security import POLICY
+from promptdescent.dashboard.security import POLICY, cookie_name
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.report.page.content import RunPage, read_page
 from promptdescent.store.listing import ListedRun, listed_runs
@@ -147,6 +147,7 @@ def test_what_is_not_there_is_said_on_a_page(dashboard: Served, runs: list[Writt
     assert answer.status == 404
     assert "There is nothing to show here" in answer.text
     assert f"/runs/{runs[0].id}" in answer.text, "the nearest runs"
+    assert answer.text.count(runs[0].id) == 2, "in a link, and not in the reason too"
 
 
 def test_a_run_like_the_one_asked_for_is_named_first(dashboard: Served, runs: list[WrittenRun]) -> None:
@@ -226,7 +227,9 @@ def test_every_answer_has_the_headers_of_security(dashboard: Served, runs: list[
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80", "localhost:80.evil.example", ""]
+)
 def test_a_foreign_name_for_this_machine_is_refused(dashboard: Served, runs: list[WrittenRun], host: str) -> None:
     answer = dashboard.get("/", Host=host)
     assert answer.status == 421
@@ -269,6 +272,9 @@ def test_a_token_is_asked_for_and_exchanged_for_a_cookie(folder: Path, runs: lis
         assert "SameSite=Strict" in kept
         assert TOKEN not in kept
         assert dashboard.get("/", Cookie=kept.split(";")[0]).status == 200
+        assert 'href="/%5Cevil.example"' in dashboard.get(f"/%5Cevil.example?token={TOKEN.replace(' ', '+')}").text
+    assert cookie_name(TOKEN) in kept
+    assert cookie_name("another token") != cookie_name(TOKEN)
 
 
 # --- the folder of a study --------------------------------------------------------------------------------------------
@@ -309,6 +315,24 @@ def test_a_bench_has_its_tables(tmp_path: Path) -> None:
         assert (page.status, "Bench small tasks" in page.text) == (200, True)
         (tmp_path / "bench.json").write_text("{}", encoding="utf-8")
         assert "is damaged" in dashboard.get("/study").text
+
+
+def test_runs_that_explain_are_listed_only_for_a_search_that_asks_for_them(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    run = WrittenRun(store, seed=1)
+    measured = [WrittenRun(store, seed=1, explains=run.id) for _ in range(2)]
+    other = WrittenRun(store, seed=2)
+    runs = RunList(Shelf(str(tmp_path)))
+    for query, found, total in (
+        (RunQuery(), [other, run], 2),
+        (RunQuery(sort="recipe"), [other, run], 2),
+        (RunQuery(search="gpo"), [other, run], 2),
+        (RunQuery(search=f"explains {run.id}"), measured[::-1], 4),
+    ):
+        part = runs.part(query)
+        assert [one.id for one in part.runs] == [one.id for one in found]
+        assert (part.found, part.total) == (len(found), total)
+    store.close()
 
 
 # --- many runs --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,15 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dashboard_samples import HOSTILE, Served, WrittenRun, finished_run, served, wait_until
+from dashboard_samples import HOSTILE, Served, WrittenRun, finished_run, in_a_thread, served, wait_until
 
 from promptdescent.dashboard.live import Live
+from promptdescent.dashboard.rendering import Views, cap_text, meter_text
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.dashboard.standing import StandingReader
-from promptdescent.dashboard.streams import message
+from promptdescent.dashboard.streams import Streams, message
 from promptdescent.store.store import Store
 
 RUN_THAT_SLEEPS = """
@@ -98,6 +101,7 @@ def test_the_death_of_a_run_is_told(dashboard: Served, folder: Path) -> None:
         text = listener.until("event: ended\ndata: interrupted")
         assert time.monotonic() - died < 2.0
         assert "its process ended unexpectedly" in text
+        assert re.search(r'id="go-on">promptdescent resume \w{12}<', text)
         listener.close()
 
 
@@ -163,6 +167,22 @@ def test_no_more_may_watch_than_there_is_room_for(store: Store, folder: Path, ru
         dashboard.listen(run.id).until("Best dev score")
 
 
+@pytest.mark.anyio
+async def test_who_comes_while_the_last_place_is_taken_is_told_to_come_again(folder: Path) -> None:
+    streams = Streams(Shelf(str(folder)), Live(Shelf(str(folder)), most=0), Views())
+    assert [message async for message in streams._messages("a run", 0)] == ["retry: 5000\n\n"]
+
+
+@pytest.mark.parametrize("digits", [11, 30, 5000])
+def test_a_number_that_no_event_has_begins_at_the_start(
+    store: Store, folder: Path, run: WrittenRun, digits: int
+) -> None:
+    with served(folder) as dashboard:
+        listener = dashboard.listen(run.id, last="9" * digits)
+        listener.until("Best dev score")
+        listener.close()
+
+
 def test_a_stream_of_no_run_is_an_error(dashboard: Served, store: Store) -> None:
     finished_run(store)
     assert dashboard.get("/runs/zzz/events").status == 404
@@ -178,6 +198,15 @@ def test_a_reader_goes_on_from_what_it_knows(store: Store, run: WrittenRun) -> N
     assert [(meter.name, meter.cap) for meter in second.meters] == [("calls", 100), ("tokens", None)]
     assert "1 empty" in second.failures
     assert first.phase == "Search"
+
+
+def test_what_was_forecast_stands_where_there_is_no_cap(store: Store, run: WrittenRun) -> None:
+    total = {"calls": {"high": 6290}, "tokens": {"high": 5000}, "money": None}
+    in_a_thread(store.append(run.id, "forecast", json.dumps({"total": total})))
+    calls, tokens = StandingReader(store, run.id).read().meters
+    assert (meter_text(calls), cap_text(calls)) == ("1 of 100", "100")
+    assert (meter_text(tokens), cap_text(tokens)) == ("13", "forecast: at most 5,000")
+    assert cap_text(replace(tokens, forecast=None)) == "no cap"
 
 
 def test_a_store_is_not_opened_before_it_is_asked_for(tmp_path: Path) -> None:

@@ -55,7 +55,20 @@ def test_another_address_gets_a_token_that_is_said_once(
     said = capsys.readouterr()
     assert len(token) >= 32
     assert (said.out + said.err).count(token) == 1
+    assert f"//{socket.gethostname()}:" in said.out, "0.0.0.0 can be opened by no other machine"
     assert f"/?token={token}" in said.out
+    assert "put this machine's address there" in said.err
+    assert "not encrypted" in said.err
+
+
+def test_a_folder_without_a_store_is_said(
+    started: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    serve(store=str(tmp_path / "typo"), port=0)
+    assert f"There is no store in {tmp_path / 'typo'} yet" in capsys.readouterr().err
+    Store.open(tmp_path).close()
+    serve(store=str(tmp_path), port=0)
+    assert "There is no store" not in capsys.readouterr().err
 
 
 def test_a_token_of_ones_own_is_not_said(

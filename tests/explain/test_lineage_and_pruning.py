@@ -83,10 +83,25 @@ async def test_nothing_is_offered_where_everything_loses() -> None:
     assert await pruned({frozenset({2, 5}): (-0.06, -0.01), frozenset({5}): (-0.06, -0.01)}) is None
 
 
-async def test_of_two_that_may_lose_by_chance_the_better_is_offered_when_there_is_nothing_left_to_try() -> None:
-    found = await pruned({frozenset({2, 5}): (-0.03, 0.02), frozenset({5}): (-0.04, 0.01)})
+async def test_what_loses_more_than_the_margin_is_not_offered_even_if_that_may_be_chance() -> None:
+    by_chance = {frozenset({2, 5}): (-0.03, 0.02), frozenset({5}): (-0.04, 0.01)}
+    assert await pruned(by_chance) is None
+    assert await pruned(by_chance, tries=1) is None
+
+
+async def test_all_that_were_tried_are_counted() -> None:
+    nothing = [average(points, matters=False) for points in (1, 2, 3, 4, 9)]
+    asked: list[Selection] = []
+
+    async def attempt(lacking: Selection) -> Effect | None:
+        asked.append(lacking)
+        difference = -0.03 if len(asked) < 3 else -0.01
+        return Effect(difference=difference, interval=(difference - 0.05, 0.02), rows=100)
+
+    found = await shorten(range(5), nothing, [], attempt=attempt, tries=8)
+    assert asked == [frozenset({0, 1, 2, 3}), frozenset({0, 1, 2}), frozenset({0, 1})]
     assert found is not None
-    assert found.left_out == frozenset({2, 5})
+    assert (found.left_out, found.tried) == (asked[-1], 3)
 
 
 async def test_a_prompt_is_never_emptied() -> None:

@@ -53,8 +53,41 @@ def texts(prompt: str, *, template: bool = False) -> list[str]:
             "\u5148\u8bfb\u3002\u518d\u7b54\uff01\u5bf9\u5417\uff1f\u597d\u3002",
             ["\u5148\u8bfb\u3002", "\u518d\u7b54\uff01", "\u5bf9\u5417\uff1f", "\u597d\u3002"],
         ),
+        (
+            'Use:\n{\n  "label": "x. Y.",\n  "why": {"a": 1}\n}\nBe brief. Go. End.',
+            ["Use:", '{\n  "label": "x. Y.",\n  "why": {"a": 1}\n}', "Be brief.", "Go.", "End."],
+        ),
+        (
+            "Say 'Yes. It is.' or 'No. It's not.' Users' texts. Be kind. Don't rush. It's so.",
+            ["Say 'Yes. It is.' or 'No. It's not.'", "Users' texts.", "Be kind.", "Don't rush.", "It's so."],
+        ),
+        ("~~~\na. B. C.\n~~~\nDo. Well. Now.", ["~~~\na. B. C.\n~~~", "Do.", "Well.", "Now."]),
+        (
+            "<example>\nOne. More.\nLabel x\n</example>\nRead. Think. Answer.",
+            ["<example>\nOne. More.\nLabel x\n</example>", "Read.", "Think.", "Answer."],
+        ),
+        (
+            "\u092a\u0922\u094b\u0964 \u0938\u094b\u091a\u094b\u0964 \u0915\u0939\u094b\u0964 \u092c\u0938\u0964",
+            [
+                "\u092a\u0922\u094b\u0964",
+                "\u0938\u094b\u091a\u094b\u0964",
+                "\u0915\u0939\u094b\u0964",
+                "\u092c\u0938\u0964",
+            ],
+        ),
+        (
+            "\u0645\u0627\u061f \u0644\u0627. \u06cc\u06c1\u06d4 \u0648\u06c1\u06d4",
+            ["\u0645\u0627\u061f", "\u0644\u0627.", "\u06cc\u06c1\u06d4", "\u0648\u06c1\u06d4"],
+        ),
+        (
+            "\u300c\u597d\u3002\u5427\u3002\u300d\u5417\uff1f\uff01\u8bfb\u3002\u7b54\u3002\u597d",
+            ["\u300c\u597d\u3002\u5427\u3002\u300d\u5417\uff1f\uff01", "\u8bfb\u3002", "\u7b54\u3002", "\u597d"],
+        ),
     ],
-    ids=["marks", "abbreviations", "quotations", "list", "headings", "wrapped", "code", "examples", "wide marks"],
+    ids=[
+        *("marks", "abbreviations", "quotations", "list", "headings", "wrapped", "code", "examples", "wide marks"),
+        *("nested braces", "single quotes", "tildes", "tags", "dandas", "arabic marks", "corner brackets"),
+    ],
 )
 def test_sentences_items_and_lines_are_pieces(prompt: str, expected: list[str]) -> None:
     assert texts(prompt) == expected
@@ -71,6 +104,32 @@ def test_few_sentences_are_cut_into_phrases_but_not_within_a_list_of_words() -> 
         "and use one word",
     ]
     assert found.without({2}) == "Read the text with care, then say whether it is praise, blame or neither."
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Label the text with sports, politics, science depending on its topic.",
+        "Label the text with sports, politics, and science depending on its topic.",
+        "Label the text with sports, world politics and science depending on its topic.",
+    ],
+    ids=["commas", "comma and", "and"],
+)
+def test_no_phrase_ends_within_a_list_of_labels(sentence: str) -> None:
+    assert texts(sentence) == [sentence]
+
+
+def test_a_clause_between_commas_is_no_item_of_a_list() -> None:
+    assert texts("Read the whole text, then think hard, and then say in one word what it is.") == [
+        "Read the whole text,",
+        "then think hard,",
+        "and then say in one word what it is.",
+    ]
+
+
+def test_a_bracket_that_is_never_closed_holds_nothing_together() -> None:
+    assert texts("Go (on. Stop. Be kind :) now. {Look. End.") == ["Go (on. Stop. Be kind :) now.", "{Look.", "End."]
+    assert texts("Go [on. Stop. Be kind. Now.") == ["Go [on.", "Stop.", "Be kind.", "Now."]
 
 
 def test_a_placeholder_locks_its_piece_in_a_template_only() -> None:

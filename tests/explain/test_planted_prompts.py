@@ -31,7 +31,7 @@ def test_what_matters_is_on_top_and_the_pair_is_found_within_the_default_budget(
     ]
     assert [one.on_top for one in found] == [True] * 3
     assert sum(one.pair_found for one in found) >= 2
-    assert sum(one.false_pairs(with_pair=True) for one in found) <= 1
+    assert sum(one.false_pairs for one in found) <= 1
     assert sum(one.false_claims for one in found) <= 2
     idle = sum(len(one.idle) for one in found)
     assert sum(one.covered(one.idle, 0.0) for one in found) >= 0.85 * idle
@@ -39,8 +39,23 @@ def test_what_matters_is_on_top_and_the_pair_is_found_within_the_default_budget(
 
 def test_two_that_add_up_are_no_pair(explanations: Any) -> None:
     found = [
-        explanations.explain(explanations.plant(seed, sentences=8, noise=0.05, with_pair=False), seed=seed)
-        for seed in (0,)
+        explanations.explain(explanations.plant(seed, sentences=8, noise=0.05, kind="none"), seed=seed) for seed in (0,)
     ]
-    assert sum(one.false_pairs(with_pair=False) for one in found) <= 1
+    assert sum(one.false_pairs for one in found) <= 1
     assert all(one.on_top for one in found)
+
+
+def test_wordings_that_shift_all_rows_make_no_idle_sentence_matter(explanations: Any) -> None:
+    found = [explanations.explain(explanations.plant(s, sentences=8, noise=0.05, shift=0.05), seed=s) for s in range(4)]
+    assert sum(one.false_claims for one in found) <= 1
+    idle = sum(len(one.idle) for one in found)
+    assert sum(one.covered(one.idle, 0.0) for one in found) >= 0.85 * idle
+
+
+def test_a_prompt_of_equal_sentences_has_no_pair(explanations: Any) -> None:
+    planted = explanations.plant(3, sentences=8, noise=0.05, kind="equal")
+    assert planted.model.truth(planted.prompt) - planted.model.truth("") == pytest.approx(0.16)
+    found = explanations.explain(planted, seed=3)
+    assert found.idle == ()
+    assert found.pairs == ()
+    assert found.covered(range(8), 0.02) >= 6

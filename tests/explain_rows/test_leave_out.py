@@ -80,11 +80,25 @@ def test_too_few_rows_left(spec: RunSpec, tmp_path: Path) -> None:
     [
         (b"", "there is no column id"),
         (b"id,text\nx,y\n", "there is no column leave_out"),
-        (b"id,leave_out\nx,maybe\n", "row 2: leave_out cannot be 'maybe'"),
+        (b"id,leave_out\nx,maybe\n", "line 2: leave_out cannot be 'maybe'"),
+        (b'id,text,leave_out\nx,"a\nb",no\ny,"c,yes\nz,d,yes\n', "line 4: .*quotation mark that is not closed"),
+        (b'id,leave_out,text\n"x,yes,a\ny,yes,"b"\n', "line 2: .*quotation mark"),
+        (b'id,text,leave_out\nx,"a\nb",no\ny,c\n', "line 4: there is no leave_out, only 2 of 3 cells"),
+        (b"leave_out,id\nyes\n", "line 2: there is no id, only 1 of 2 cells"),
         (b"id,leave_out\n\xff\xfe,yes\n", "not UTF-8"),
         (None, "there is no such file"),
     ],
-    ids=["empty", "no column", "neither yes nor no", "encoding", "no file"],
+    ids=[
+        "empty",
+        "no column",
+        "neither yes nor no",
+        "open quotation mark",
+        "quotation mark closed later",
+        "no leave_out",
+        "no id",
+        "encoding",
+        "no file",
+    ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "review.csv"

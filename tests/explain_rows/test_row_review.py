@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from row_samples import LABELS, evaluation, evaluations, rows
 
+from promptdescent.explain.rows.mislabelled import agreed_otherwise
 from promptdescent.explain.rows.review import RowReview, review_rows
 from promptdescent.explain.rows.sheet import review_csv
 from promptdescent.records import Example, Split
@@ -83,8 +84,44 @@ def test_what_cannot_be_said_is_said() -> None:
     few = evaluations(examples, [answers[:4] for answers in COMMON])
     assert "Only 4 prompts" in review_rows({"dev": examples}, few, LABELS).notes[0]
     untargeted = rows([""] * 30)
-    assert "no targets" in review_rows({"dev": untargeted}, evaluations(untargeted, COMMON), ()).notes[0]
+    unsaid = review_rows({"dev": untargeted}, evaluations(untargeted, COMMON), ())
+    assert "no targets" in unsaid.notes[0]
+    assert of_kind(unsaid, "looks mislabelled") == []
     assert any("misreads" in note for note in review_of("red", ["blue"] * 24).notes)
+
+
+def test_rows_without_a_target_are_not_mislabelled_beside_others() -> None:
+    assert of_kind(review_of("", ["blue"] * 24), "looks mislabelled") == []
+    assert of_kind(review_of(" ", ["blue"] * 24), "looks mislabelled") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("Blue", " blue."),
+        ("blue moon", "Blue  Moon"),
+        ("1,000", "1000.0"),
+        ('["azure", "blue"]', "Blue"),
+        ("Dr. No", "dr no"),
+    ],
+    ids=["case and marks", "white space", "numbers", "one of several", "inner marks"],
+)
+def test_the_target_itself_is_no_other_answer(target: str, answer: str) -> None:
+    # A judge, a function of the user's or a cost may score the target's own words below one half.
+    examples = rows([*TARGETS, target])
+    own: list[str | None] = [answer] * PROMPTS
+    found = review_rows({"dev": examples}, evaluations(examples, [*COMMON, own]), ())
+    assert all(one.outcomes[-1].score == 0 for one in evaluations(examples, [*COMMON, own]))
+    assert of_kind(found, "looks mislabelled") == []
+    listed = review_rows({"dev": examples}, evaluations(examples, [*COMMON, ["else"] * PROMPTS]), ())
+    assert [doubt.suggested for doubt in of_kind(listed, "looks mislabelled")] == ["else"]
+
+
+def test_test_rows_are_suspected_by_the_same_rule() -> None:
+    examples = rows(["red", "", "1,000", "red"])
+    first, second = (evaluation(examples, ["blue", "blue", "1000.0", answer]).outcomes for answer in ("blue", "green"))
+    both = zip(first, second, examples, strict=True)
+    assert [agreed_otherwise(one, other, row.target) for one, other, row in both] == [True, False, False, False]
 
 
 def test_two_labels_cannot_tell_and_the_note_says_so() -> None:
@@ -94,6 +131,7 @@ def test_two_labels_cannot_tell_and_the_note_says_so() -> None:
     (doubt,) = of_kind(found, "looks mislabelled")
     assert "too hard looks the same" in doubt.reason
     assert found.notes[0].startswith("The task has two labels")
+    assert "between one in eight and two in five" in found.notes[0]
 
 
 def test_so_many_that_the_model_may_read_the_task_otherwise() -> None:
@@ -103,6 +141,7 @@ def test_so_many_that_the_model_may_read_the_task_otherwise() -> None:
         one for one in review_rows({"dev": examples}, evaluations(examples, turned), LABELS).notes if "10 of" in one
     ]
     assert "target 'red' and are answered 'green'" in note
+    assert "none is left out" in note
 
 
 def test_rows_that_decide_nothing() -> None:
@@ -115,6 +154,25 @@ def test_rows_that_decide_nothing() -> None:
         one for one in of_kind(review_of("red", ["blue", "green"] * 12), "decides nothing") if "hard" in one.reason
     ]
     assert hard.example == "r30"
+
+
+def test_rows_with_too_few_scores_are_not_known_to_decide() -> None:
+    examples = rows(TARGETS)
+    gone = [["missing"] * PROMPTS] * 20
+    few = [["missing"] * (PROMPTS - 1) + ["red"]] * 2
+    found = review_rows({"dev": examples}, evaluations(examples, [*COMMON[:8], *few, *gone]), LABELS)
+    assert (
+        "0 of 30 rows tell the 24 prompts apart; all are right on 8 and wrong on 0. Not known of 22 rows: too few of "
+        "the prompts have a score there." in found.notes
+    )
+    assert len(of_kind(found, "decides nothing")) == 8
+    assert of_kind(found, "looks mislabelled") == []  # one prompt's answer is no agreement
+    differ = [["missing"] * (PROMPTS - 2) + ["red", "blue"]]  # enough to see that they differ
+    found = review_rows({"dev": examples}, evaluations(examples, [*differ, *COMMON[1:30]]), LABELS)
+    assert "1 of 30 rows (3%) tell the 24 prompts apart; all are right on 29 and wrong on 0." in found.notes
+    half = [["missing"] * 10 + ["red"] * 14]
+    found = review_rows({"dev": examples}, evaluations(examples, [*half, *COMMON[1:30]]), LABELS)
+    assert of_kind(found, "decides nothing")[0].reason.startswith("Right under all 14 prompts that have a score: ")
 
 
 def test_evaluations_of_other_rows_are_refused() -> None:
@@ -203,16 +261,21 @@ def flipped_rows() -> ModuleType:
     return module
 
 
-def figures(benchmark: ModuleType, labels: int, kind: str, *, seeds: int, pieces: int = 14) -> tuple[float, float]:
+def figures(
+    benchmark: ModuleType, labels: int, kind: str, *, seeds: int, first: int = 0, pieces: int = 14
+) -> tuple[float, float]:
     counts = [
         benchmark.measure(benchmark.kept_rule, benchmark.make_world(seed, labels, 0.15, kind, pieces))
-        for seed in range(seeds)
+        for seed in range(first, first + seeds)
     ]
     return benchmark.ratio(counts, "right", "listed"), benchmark.ratio(counts, "right", "flipped")
 
 
 @pytest.mark.parametrize(("labels", "kind"), [(3, "b"), (5, "a")], ids=["three labels", "five labels"])
-def test_flipped_labels_are_found_among_hard_rows(flipped_rows: ModuleType, labels: int, kind: str) -> None:
+def test_flipped_labels_are_found_among_hard_rows_by_a_found_prompt_that_does_92_per_cent(
+    flipped_rows: ModuleType, labels: int, kind: str
+) -> None:
+    # With one that does 83 % recall is bounded by what it knows: see docs/rows.md and the slow test below.
     precision, recall = figures(flipped_rows, labels, kind, seeds=2)
     assert min(precision, recall) > 0.8
 
@@ -225,7 +288,20 @@ def test_rows_that_are_always_misread_alike_cannot_be_told(flipped_rows: ModuleT
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", [3, 5])
 @pytest.mark.parametrize("kind", ["a", "b"])
-def test_precision_and_recall_over_more_seeds(flipped_rows: ModuleType, labels: int, kind: str) -> None:
+def test_precision_and_recall_over_more_seeds_with_92_per_cent(
+    flipped_rows: ModuleType, labels: int, kind: str
+) -> None:
     precision, recall = figures(flipped_rows, labels, kind, seeds=40)
     assert not math.isnan(precision)
     assert min(precision, recall) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", [3, 5])
+@pytest.mark.parametrize("kind", ["a", "b"])
+def test_untouched_seeds_with_83_per_cent_are_precise_but_recall_less(
+    flipped_rows: ModuleType, labels: int, kind: str
+) -> None:
+    precision, recall = figures(flipped_rows, labels, kind, seeds=30, first=1000, pieces=10)
+    assert precision > 0.9
+    assert 0.7 < recall < 0.85

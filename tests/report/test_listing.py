@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -36,8 +37,8 @@ def test_a_line_per_run_that_lines_up() -> None:
     for name, said, missing in [
         ("seed", "7", "-"),
         ("models", "small / large", "-"),
-        ("dev score", "0.875", "-"),
-        ("result", "gain +0.250 (+0.100 to +0.400)", "-"),
+        ("dev score", "87.5 %", "-"),
+        ("result", "gain +25.0 points (+10.0 to +40.0)", "-"),
         ("calls sent", "12,345", "0"),
     ]:
         start = head.index(name)
@@ -47,12 +48,19 @@ def test_a_line_per_run_that_lines_up() -> None:
 
 def test_a_gain_that_was_not_shown_says_so() -> None:
     verdict = ListedVerdict(difference=-0.0125, interval=(-0.1, 0.075), gain_shown=False)
-    assert "no gain shown: -0.013 (-0.100 to +0.075)" in listing([replace(RUN, verdict=verdict)], terminal=False)
+    assert "no gain shown: -1.2 points (-10.0 to +7.5)" in listing([replace(RUN, verdict=verdict)], terminal=False)
+
+
+def test_scores_that_are_no_shares_stay_as_they_are() -> None:
+    verdict = ListedVerdict(difference=2.5, interval=(0.5, 4.0), gain_shown=True)
+    run = replace(RUN, best_score=7.25, verdict=verdict)
+    assert " 7.25 " in listing([run], terminal=False)
+    assert "gain +2.5 (+0.5 to +4)" in listing([run], terminal=False)
 
 
 def test_an_evaluation_says_its_score() -> None:
     scored = ListedScore(on="dev", score=0.5, interval=(0.4, 0.625))
-    assert "0.500 (0.400 to 0.625) on dev rows" in listing([replace(NEW, evaluation=scored)], terminal=False)
+    assert "50.0 % (40.0 % to 62.5 %) on dev rows" in listing([replace(NEW, evaluation=scored)], terminal=False)
 
 
 def test_tags_have_a_column_where_some_run_has_any() -> None:
@@ -74,12 +82,29 @@ def test_nothing_in_it_acts_on_a_terminal(terminal: bool, monkeypatch: pytest.Mo
     assert len(shown.splitlines()) == 2
 
 
-def test_a_narrow_terminal_wraps_cells_and_keeps_ids_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
-    lines = listing([RUN], terminal=True).splitlines()
-    assert len(lines) > 2
-    assert max(map(len, lines)) <= 60
-    assert any(line.startswith(RUN.id) for line in lines)
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 120])
+def test_no_word_is_broken_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    models = {"task": "simulated:plain", "optimizer": "local:a-rather-long-name"}
+    stopped = replace(
+        RUN, status=RunStatus(state="interrupted"), models=models, recipe="gpo-paper", tags=("keep", "v2")
+    )
+    lines = listing([stopped, NEW], terminal=True).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 6
+    (line,) = (line for line in lines if line.startswith(RUN.id))
+    assert re.match(r"0123456789ab  (2001-)?09-09 01:46  interrupted  ", line)
+    assert "+25.0" in " ".join(lines)
+
+
+def test_what_a_narrow_terminal_has_no_room_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = {}
+    for width in (60, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        heads[width] = listing([RUN], terminal=True).splitlines()[0]
+    assert [name in heads[60] for name in ("seed", "models", "calls sent", "result")] == [False, False, False, True]
+    assert [name in heads[80] for name in ("seed", "models", "dev score", "result")] == [False, False, True, True]
+    assert all(name in heads[200] for name in ("seed", "models", "dev score", "result", "calls sent"))
 
 
 def test_json_holds_all_of_it_in_ascii() -> None:

@@ -42,6 +42,18 @@ def test_a_finished_run(store: Store) -> None:
     assert record["created"] == "1970-01-01T00:16:41+00:00"
 
 
+def test_the_newest_explanation_is_part_of_the_record_and_of_no_canonical_one(store: Store) -> None:
+    run = write_run(store)
+    assert run_record(store, run)["explanation"] is None
+    store.claim(run)
+    for score in (0.5, 0.75):
+        asyncio.run(store.append(run, "explanation", json.dumps({"score": score, "later": "unknown"})))
+    store.release(run)
+    record = run_record(store, run)
+    assert record["explanation"] == {"score": 0.75, "later": "unknown"}
+    assert "explanation" not in canonical(record)
+
+
 def test_the_verdict_has_the_fields_that_scripts_read(store: Store) -> None:
     write_run(store)
     verdict = run_record(store, "latest")["verdict"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_samples import BEST, START, manifest, open_store, write_run
 
+from promptdescent.report.failures import failure_text
 from promptdescent.report.numbers import dollars
 from promptdescent.report.record import Record, run_record
 from promptdescent.report.text import duration, one_line, printable, score_text, summary
@@ -72,6 +74,25 @@ def test_all_that_matters_is_there(store: Store) -> None:
         ["sent", "and", "paid", "1", "10", "3"],
     ]
     assert "resume" not in text
+
+
+def test_a_finished_run_names_the_commands_that_say_more(store: Store) -> None:
+    record = record_of(store)
+    run = record["id"]
+    assert f"More: promptdescent report {run}, explain {run}, serve\n" in summary(record)
+    failed = record_of(store, verdict=None)
+    assert f"More: promptdescent report {failed['id']}, serve\n" in summary(failed)
+    measured = record_of(store, run_manifest=replace(manifest(), explains=run))
+    assert "More: promptdescent report" not in summary(measured)
+
+
+def test_failures_are_counted_in_good_grammar(store: Store) -> None:
+    counts = {"empty reply": 2, "server error": 1, "timeout": 3}
+    said = failure_text({"task": {"attempts": counts, "replies": {"cut off": 2}}})
+    assert said == (
+        "Failures of the task model: attempts that failed: 2 empty replies, 1 server error, 3 timeouts; "
+        "replies without an answer: 2 cut off."
+    )
 
 
 def test_a_search_that_found_nothing(store: Store) -> None:

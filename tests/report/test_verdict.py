@@ -33,6 +33,23 @@ def test_a_difference_that_is_not_shown_claims_nothing() -> None:
     assert "-2.0 to +40.0 points" in text
 
 
+@pytest.mark.parametrize(
+    ("interval", "p_value", "said"),
+    [
+        ((0.014, 0.301), 0.0703, True),
+        ((-0.01, 0.3), 0.04, True),
+        ((-0.01, 0.3), 0.0703, False),
+    ],
+    ids=["interval alone", "test alone", "neither"],
+)
+def test_interval_and_test_that_disagree_are_explained(
+    interval: tuple[float, float], p_value: float, said: bool
+) -> None:
+    text = say(gain_shown=False, interval=interval, p_value=p_value)
+    assert ("Interval and test disagree, and a gain needs both." in text) == said
+    assert "disagree" not in say()
+
+
 def test_gain_shown_alone_decides() -> None:
     assert KEEP_THE_OLD in say(gain_shown=False)
 

@@ -197,7 +197,15 @@ def explanation(prompt: str, run: str = "abc") -> Explanation:
         calls=38,
         pieces=(
             PieceEffect(
-                start=0, end=cut, average=strong, removed=strong, p_value=0.001, matters=True, brought_by="0.0"
+                start=0,
+                end=cut,
+                average=strong,
+                removed=strong,
+                p_value=0.001,
+                matters=True,
+                brought_by="0.0",
+                gained=(*(f"dev{number}" for number in range(10)), "gone1", "gone2"),
+                lost=("dev9",),
             ),
             PieceEffect(
                 start=cut, end=len(prompt), average=weak, removed=None, p_value=0.9, matters=False, brought_by=None

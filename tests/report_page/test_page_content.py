@@ -31,9 +31,11 @@ from promptdescent.errors import StoreError
 from promptdescent.records import ModelSettings, to_json
 from promptdescent.report.page.content import RunPage, read_page
 from promptdescent.report.page.diff import diff_of
+from promptdescent.report.page.explanation import MOST_TURNED
 from promptdescent.report.page.failure_groups import MOST_EXAMPLES
 from promptdescent.report.page.flips import MOST_FLIPS
 from promptdescent.report.page.lineage import MOST_LINKS
+from promptdescent.report.page.notices import failed_attempts
 from promptdescent.report.page.proposals import LONGEST_PROPOSAL, MOST_PROPOSALS
 from promptdescent.report.page.settings import command_line
 from promptdescent.report.page.shortened import LONGEST_REPLY, shortened
@@ -168,9 +170,28 @@ def test_failed_run_says_why_and_how_to_go_on(store: Store) -> None:
     assert page.notices[0].kind == "failure"
     assert "the endpoint went away" in words(page)
     assert f"promptdescent resume {run}" in words(page)
+    assert [notice.kind for notice in page.notices if "promptdescent resume" in notice.text] == ["advice"]
     assert page.settings.commands[0].line == f"promptdescent resume {run}"
     assert page.failures is not None
     assert page.failures.of == "the starting prompt on the dev rows"
+
+
+@pytest.mark.parametrize(("paid", "kind"), [(100, "warning"), (101, "note")], ids=["one-per-cent", "fewer"])
+def test_few_failures_are_a_note(paid: int, kind: str) -> None:
+    record = {
+        "failures": {"task": {"attempts": {"timeout": 1}, "replies": {}}},
+        "usage": {"task": {"used": {"calls": 1}, "paid": {"calls": paid}}},
+    }
+    assert [one.kind for one in failed_attempts(record)] == [kind]
+
+
+def test_the_words_below_the_headline_do_not_repeat_it(store: Store) -> None:
+    found = read_page(store, whole_run(store)).verdict
+    assert found.brief == (
+        "Exact McNemar test on 40 test rows, Tango score interval. Always answering the commonest label would score "
+        "60.0 %."
+    )
+    assert found.sentence.endswith(found.brief.split(". ", 1)[1])
 
 
 def test_unfinished_run_reads_as_interrupted(store: Store) -> None:
@@ -242,6 +263,13 @@ def test_explanation_stands_with_pieces_pairs_and_rows(store: Store) -> None:
     ]
     assert page.explanation.pieces[0].origin == "It stood in the starting prompt."
     assert page.explanation.shorter == "Say"
+    first, second = page.explanation.pieces
+    assert [(row.row, row.question, row.target) for row in first.gained_rows] == [
+        (f"dev{number}", f"row  {number}", "yes") for number in range(MOST_TURNED)
+    ]
+    assert (first.gained, first.lost, [row.row for row in first.lost_rows]) == (MOST_TURNED + 2, 1, ["dev9"])
+    assert (second.gained, second.gained_rows) == (0, ())
+    assert [piece.number for piece in page.explanation.by_effect] == [1, 2]
     assert [(doubt.row, doubt.question) for doubt in page.rows.doubts] == [("dev0", "row  0")]
 
 

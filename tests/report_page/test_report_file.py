@@ -258,6 +258,10 @@ def test_command_writes_the_report_and_figures_that_open(
 def test_command_refuses_what_it_cannot_write(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--format svg,gif: unknown format 'gif'"):
         command.report("latest", formats="svg,gif", store=folder_of(store))
+    with pytest.raises(ConfigError, match=f"--output {tmp_path} is a folder: name a file in it"):
+        command.report("latest", file=str(tmp_path), force=True, store=folder_of(store))
+    with pytest.raises(ConfigError, match="--format png is for figures: give --figures DIR as well"):
+        command.report("latest", file=str(tmp_path / "x.html"), formats="png", store=folder_of(store))
     with pytest.raises(ConfigError, match="cannot be written"):
         command.report("latest", file=str(tmp_path / "no" / "r.html"), store=folder_of(store))
 

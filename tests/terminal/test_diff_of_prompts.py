@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from terminal_samples import HOSTILE, Terminal, write
 from promptdescent.cli.diff import diff
 from promptdescent.cli.drawing import marked
 from promptdescent.errors import ConfigError, StoreError
+from promptdescent.records import PromptScore, ScoredRows, to_json
 from promptdescent.report.comparing_prompts import compare_prompts
 from promptdescent.store.store import Store
 from promptdescent.text import word_diff
+from report.report_samples import manifest
 
 
 def test_one_run_is_its_way_from_the_starting_to_the_best_prompt(
@@ -22,12 +26,40 @@ def test_one_run_is_its_way_from_the_starting_to_the_best_prompt(
     run = write(store)
     diff("latest", store=str(folder))
     assert capsys.readouterr().out == (
-        f"- starting prompt of {run}: dev score 0.500 on 2 rows, test score 0.500 on 20 rows\n"
-        f"+ best prompt of {run}: dev score 1.000 on 2 rows, test score 1.000 on 20 rows\n"
+        f"- starting prompt of {run}: dev score 50.0 % on 2 rows, test score 50.0 % on 20 rows\n"
+        f"+ best prompt of {run}: dev score 100.0 % on 2 rows, test score 100.0 % on 20 rows\n"
         "5 words apart; 3 words before, 7 after\n"
         "\n"
         "[-Is-] {+Say yes or no: is+} it good?\n"
     )
+
+
+def test_one_word_is_one_word(store: Store, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(store, prompt="Good?", best="Bad?")
+    diff("latest", store=str(folder))
+    assert "1 word apart; 1 word before, 1 after\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("on", "said"), [("dev", "dev score"), ("test", "test score"), ("all", "score on all rows")])
+def test_the_prompt_of_an_evaluation_has_its_score(
+    store: Store, folder: Path, on: ScoredRows, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored = PromptScore(
+        on=on,
+        score=0.75,
+        interval=(0.3, 0.95),
+        interval_method="Wilson score",
+        rows=4,
+        missing=0,
+        leaked=0,
+        commonest_answer_score=None,
+        outcomes=(),
+    )
+    run = store.create_run(replace(manifest(), spec={"evaluate_on": on}), {})
+    asyncio.run(store.append(run, "evaluation", to_json(scored)))
+    store.release(run)
+    diff(run, store=str(folder))
+    assert f"best prompt of {run}: {said} 75.0 % on 4 rows\n" in capsys.readouterr().out
 
 
 def test_two_runs_are_their_best_prompts(store: Store) -> None:

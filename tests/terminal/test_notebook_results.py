@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from terminal_samples import HOSTILE, outcomes
 
 from promptdescent.phases import EvaluationResult, RunResult
-from promptdescent.records import PromptScore, Usage
+from promptdescent.records import Effect, Explanation, PieceEffect, PromptScore, Usage, from_json, to_json
 from report.report_samples import BEST, START, VERDICT
 
 RESULT = RunResult(
@@ -92,3 +92,49 @@ def test_an_evaluation_shows_its_score_and_prompt() -> None:
         "label would score 50.0 %."
     )
     assert "<b>Yes?</b>" in words
+
+
+def test_an_explanation_shows_its_pieces_with_what_they_are_worth() -> None:
+    strong = Effect(difference=0.2, interval=(0.1, 0.3), rows=10)
+    prompt = f"Yes? {HOSTILE}"
+
+    def piece(start: int, end: int, *, effect: Effect, matters: bool = False, locked: bool = False) -> PieceEffect:
+        return PieceEffect(
+            start=start,
+            end=end,
+            average=effect,
+            removed=None,
+            p_value=0.01,
+            matters=matters,
+            brought_by=None,
+            locked=locked,
+        )
+
+    found = Explanation(
+        run="ab",
+        version="0.1.0",
+        prompt=prompt,
+        score=0.9,
+        rows=10,
+        prompts=4,
+        most_calls=40,
+        calls=38,
+        pieces=(
+            piece(0, 5, effect=strong, matters=True),
+            piece(5, len(prompt) - 3, effect=Effect(difference=-0.01, interval=(-0.05, 0.03), rows=10)),
+            piece(len(prompt) - 3, len(prompt), effect=Effect(difference=0, interval=(0, 0), rows=0), locked=True),
+        ),
+        pairs=(),
+        pruned=None,
+        doubts=(),
+        notes=("Ten rows <tell> little.",),
+    )
+    page = Tags(found._repr_html_())
+    assert page.seen == {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "code"}
+    assert "What 3 pieces of the prompt are worth; the whole one scores 90.0 % on 10 dev rows" in page.words
+    assert "+20.0 (+10.0 to +30.0)yes" in page.words
+    assert "-1.0 (-5.0 to +3.0)not shown" in page.words
+    assert "cannot be left out" in page.words
+    assert "<script>alert(1)</script>" in page.words
+    assert "Ten rows <tell> little." in page.words
+    assert from_json(Explanation, to_json(found)) == found

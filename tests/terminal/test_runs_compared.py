@@ -59,8 +59,11 @@ def test_the_p_values_of_several_pairs_are_corrected(store: Store) -> None:
         ({"metric": "exact"}, r"metrics differ \(choice and exact\)"),
         ({"metric_source": "abc"}, "metrics' source differ"),
         ({"objective": "macro F1"}, r"objectives differ \(mean and macro F1\)"),
+        ({"judge_identity": "another"}, "read or judged in different ways"),
+        ({"spec": {"judge_rubric": "Is it kind?"}}, "read or judged in different ways"),
+        ({"spec": {"read": "last"}}, "read or judged in different ways"),
     ],
-    ids=["rows", "metric", "source", "objective"],
+    ids=["rows", "metric", "source", "objective", "judge", "rubric", "reading"],
 )
 def test_why_prompts_cannot_be_compared_is_said(store: Store, other: dict[str, object], why: str) -> None:
     runs = [write(store), write(store, **other)]  # type: ignore[arg-type]
@@ -83,10 +86,21 @@ def test_only_the_settings_that_differ_are_said(store: Store) -> None:
     assert found == {"steps": ("4", "8"), "notes": ("a", "")}
 
 
-def test_different_task_models_are_pointed_out(store: Store) -> None:
-    runs = [write(store, task_identity=name) for name in ("one", "two")]
-    assert any("task models differ" in note for note in compare_runs(store, runs).notes)
-    assert not any("task models differ" in note for note in compare_runs(store, [runs[0], write(store)]).notes)
+def test_a_default_that_was_given_is_no_other_way_of_reading(store: Store) -> None:
+    (pair,) = compare_runs(store, [write(store), write(store, spec={"read": "default"})]).pairs
+    assert pair.why_not == ""
+
+
+def test_task_models_that_are_asked_differently_are_pointed_out(store: Store) -> None:
+    first = write(store)
+    for other, what in (
+        (write(store, task_identity="another"), "(model)"),
+        (write(store, spec={"second_round": "And now?"}), "(second round)"),
+        (write(store), ""),
+    ):
+        notes = [note for note in compare_runs(store, [first, other]).notes if "asked differently" in note]
+        assert bool(notes) == bool(what)
+        assert not notes or what in notes[0]
 
 
 def test_an_evaluation_can_be_compared_too(store: Store) -> None:
@@ -137,7 +151,10 @@ def test_a_pipe_gets_plain_columns(store: Store, folder: Path, capsys: pytest.Ca
     lines = said.splitlines()
     assert lines[0].split() == [bad, good]
     assert any(line.split()[:3] == ["recipe", "gpo", "gpo"] for line in lines)
-    assert "test score       0.400 (0.219 to 0.613) on 20 rows" in said
+    assert "dev score        50.0 % to 100.0 % on 2 rows" in said
+    assert "test score       40.0 % (21.9 % to 61.3 %) on 20 rows" in said
+    assert "gain             +25.0 points (+10.0 to +40.0), shown" in said
+    assert "+60.0 points (95 % interval +3" in said
     assert f"exact McNemar test on the same 20 test rows); the prompt of {good} is better." in said
     assert f"Prompt of {bad}:\n  Is it bad?\n" in said
     assert lines[-1] == f"Word by word: promptdescent diff {bad} {good}"

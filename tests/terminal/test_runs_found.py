@@ -14,7 +14,7 @@ from terminal_samples import write
 
 from promptdescent.cli.runs import runs
 from promptdescent.records import ModelSettings
-from promptdescent.store.listing import Sort, listed_runs
+from promptdescent.store.listing import Sort, count_runs, listed_runs
 from promptdescent.store.store import Store
 from promptdescent.store.tags import change_tags
 from report.report_samples import VERDICT, manifest, open_store, write_run
@@ -95,13 +95,29 @@ def test_runs_are_put_in_order(store: Store, three: list[str], sort: Sort, order
     assert [run.id for run in listed_runs(store, sort=sort, last=1)] == [three[order[0]]]
 
 
-def test_the_run_of_an_explanation_says_whose_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_explain_are_listed_only_when_they_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with closing(open_store(tmp_path)) as store:
         run = write(store)
-        write(store, explains=run)
-        assert [run.explains for run in listed_runs(store, search=f"explains {run}")] == [run]
+        measured = [write(store, explains=run), write(store, explains=run)]
+        other = write(store, prompt='He said {"explains":"this"}?')
+        assert [one.id for one in listed_runs(store)] == [other, run]
+        assert [one.id for one in listed_runs(store, last=2)] == [other, run]
+        assert [one.id for one in listed_runs(store, sort="calls", reverse=True)] == [other, run]
+        assert [one.id for one in listed_runs(store, explanations=True)] == [other, *reversed(measured), run]
+        assert [one.explains for one in listed_runs(store, search=f"explains {run}")] == [run, run]
+        assert (count_runs(store), count_runs(store, explanations=True)) == (2, 4)
     runs(last=1, store=str(tmp_path))
-    assert f"explains {run}" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "explains" not in out
+    assert err == "1 of 2 runs; all of them: promptdescent runs --last 2\n"
+    runs(last=2, show_all=True, store=str(tmp_path))
+    out, err = capsys.readouterr()
+    assert f"explains {run}" in out
+    assert err == "2 of 4 runs; all of them: promptdescent runs --all --last 4\n"
+    runs(last=20, search="nothing", store=str(tmp_path))
+    assert capsys.readouterr().err == f"none of the 2 runs in {tmp_path} matches\n"
 
 
 def test_the_command_finds_sorts_and_says_how_many_match(

@@ -31,17 +31,28 @@ def test_the_verdict_comes_first_and_all_of_the_rest_after_it(store: Store, fold
             "tags: keep",
             "The found prompt is better: it scores 75.0 %, the starting prompt 50.0 %: a difference of +25.0 points "
             "(95 % interval +10.0 to +40.0 points",
-            "Failures of the task model: attempts that failed: 2 server error",
-            "Dev score by step ▁█ 0.500 to 1.000, 1 of 4 steps; the search ended: perfect dev score",
+            "Failures of the task model: attempts that failed: 2 server errors",
+            "Dev score by step ▁█ 50.0 % to 100.0 %, 1 of 4 steps; the search ended: perfect dev score",
             "best prompt",
             BEST,
-            "from the starting prompt: 5 words apart",
+            "from the starting prompt",
+            "5 words apart; 3 words before, 7 after",
             "cost used sent and paid forecast cap",
             f"More: promptdescent report {run}",
         )
     ]
     assert places == sorted(places)
     assert "\x1b[1;32mThe found prompt is better" in tty.getvalue()
+
+
+def test_a_narrow_terminal_cuts_nothing(
+    store: Store, folder: Path, tty: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    write_run(store)
+    show("latest", store=str(folder))
+    assert "5 words apart; 3 words before, 7 after" in tty.words
+    assert "…" not in tty.words
 
 
 def test_a_pipe_gets_the_plain_text(store: Store, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

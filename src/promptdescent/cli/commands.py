@@ -7,6 +7,7 @@ of a study. ``tests/cli/test_command_table.py`` keeps the table true.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cache
@@ -17,7 +18,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from promptdescent.errors import ConfigError, nearest
+
 _HOME = "promptdescent.cli"
+
+_NO_CHOICE = re.compile(r"(Value error, )?'(?P<value>.*)' is not one of (?P<choices>'.*')\.", re.DOTALL)
+"""What the parser says of a value that is none of the choices."""
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 class Listed(NamedTuple):
@@ -111,9 +118,23 @@ class CommandGroup(TyperGroup):
         super(CommandGroup, told).format_help(ctx, formatter)
 
 
+class _OneLine(TyperCommand):
+    """A command that says in one line which choice an unknown one is near to."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            refused = _NO_CHOICE.fullmatch(error.message)
+            if refused is None or error.param is None:
+                raise
+            value, choices = refused["value"], _QUOTED.findall(refused["choices"])
+            raise ConfigError(f"{error.param.opts[0]} {value}: no such choice; {nearest(value, choices)}") from None
+
+
 @cache
 def _command(name: str) -> Any:
     listed = COMMANDS[name]
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command(name)(getattr(import_module(f"{_HOME}.{listed.module}"), listed.function))
+    alone.command(name, cls=_OneLine)(getattr(import_module(f"{_HOME}.{listed.module}"), listed.function))
     return get_command(alone)

@@ -18,7 +18,8 @@ from promptdescent.report.columns import columns
 from promptdescent.report.comparing import ComparedRun, PairCompared, RunsCompared, compare_runs
 from promptdescent.report.numbers import dollars
 from promptdescent.report.tables import as_csv, p_text
-from promptdescent.report.text import duration, one_line, printable, score_text
+from promptdescent.report.text import duration, one_line, printable
+from promptdescent.verdict.words import gain_text, written
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,22 +86,25 @@ def _model(role: str) -> Callable[[ComparedRun], str]:
 def _dev(run: ComparedRun) -> str:
     if run.dev_score is None:
         return ""
-    return f"{score_text(run.start_dev_score)} to {run.dev_score:.3f} on {run.dev_rows:,} rows"
+    start = [] if run.start_dev_score is None else [run.start_dev_score]
+    score, _, _ = written([run.dev_score, *start])
+    return f"{score(start[0]) if start else '-'} to {score(run.dev_score)} on {run.dev_rows:,} rows"
 
 
 def _test(run: ComparedRun) -> str:
     if run.test is None:
         return ""
-    around = "" if run.test.interval is None else " ({:.3f} to {:.3f})".format(*run.test.interval)
+    around = run.test.interval or ()
+    score, _, _ = written([run.test.score, *around])
+    between = f" ({' to '.join(map(score, around))})" if around else ""
     what = "" if run.test.objective == "mean" else f"{run.test.objective} "
-    return f"{what}{run.test.score:.3f}{around} on {run.test.rows:,} rows"
+    return f"{what}{score(run.test.score)}{between} on {run.test.rows:,} rows"
 
 
 def _gain(run: ComparedRun) -> str:
     if run.test is None or run.test.gain is None or run.test.gain_interval is None:
         return ""
-    low, high = run.test.gain_interval
-    return f"{run.test.gain:+.3f} ({low:+.3f} to {high:+.3f}), {'shown' if run.test.gain_shown else 'not shown'}"
+    return f"{gain_text(run.test.gain, run.test.gain_interval)}, {'shown' if run.test.gain_shown else 'not shown'}"
 
 
 def _settings(compared: RunsCompared) -> list[Row]:
@@ -120,9 +124,10 @@ def _on_the_same_rows(compared: RunsCompared) -> list[str]:
 def _pair(pair: PairCompared) -> str:
     if pair.why_not:
         return f"The prompts of {pair.first} and {pair.second} cannot be compared row by row: {pair.why_not}."
-    low, high = pair.interval
+    _, gap, unit = written(map(abs, (pair.difference, *pair.interval)))
+    low, high = map(gap, pair.interval)
     evidence = (
-        f"{pair.difference:+.3f} (95 % interval {low:+.3f} to {high:+.3f}, p = {p_text(pair.p_value)}, {pair.test} "
+        f"{gap(pair.difference)}{unit} (95 % interval {low} to {high}, p = {p_text(pair.p_value)}, {pair.test} "
         f"test on the same {pair.rows:,} test rows)"
     )
     claim = f"the prompt of {pair.better} is better" if pair.better else "neither is shown to be better"

@@ -14,6 +14,7 @@ from promptdescent.cli.flags import DEFAULT_STORE, StoreFlag
 from promptdescent.cli.stores import opened_store
 from promptdescent.report.comparing_prompts import NamedPrompt, PromptsCompared, compare_prompts
 from promptdescent.report.text import printable
+from promptdescent.verdict.words import written
 
 _NAMES = {"start": "starting prompt", "best": "best prompt"}
 
@@ -57,10 +58,11 @@ def _as_data(compared: PromptsCompared) -> dict[str, object]:
 def _head(sign: str, prompt: NamedPrompt) -> str:
     """Which prompt it is, and what it scores."""
     scores = [
-        f"{split} score {score:.3f} on {rows:,} rows"
-        for split, score, rows in (
-            ("dev", prompt.dev_score, prompt.dev_rows),
-            ("test", prompt.test_score, prompt.test_rows),
+        f"{what} {written([score])[0](score)} on {rows:,} rows"
+        for what, score, rows in (
+            ("dev score", prompt.dev_score, prompt.dev_rows),
+            ("test score", prompt.test_score, prompt.test_rows),
+            ("score on all rows", prompt.all_score, prompt.all_rows),
         )
         if score is not None
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -68,7 +67,7 @@ def explain(
         nonlocal explained
         explained = opened().find_run(run).id
         return await explaining.explain(
-            explained if run != "latest" else run,
+            explained,
             store=opened(),
             prune=prune,
             settings=given(settings),
@@ -82,7 +81,7 @@ def explain(
         Place(store=store, quiet=quiet, profile=profile),
         must_exist=True,
         stopped=lambda record: stopped_text(record, explained),
-        written=partial(_write, prune=prune, as_json=as_json),
+        written=lambda result: _write(result, explained, prune=prune, as_json=as_json),
     )
     raise SystemExit(code)
 
@@ -96,7 +95,7 @@ def _foretell(run: str, settings: Settings, *, store: str, prune: bool) -> None:
     output.dry_run_over()
 
 
-def _write(result: Ended, *, prune: bool, as_json: bool) -> None:
+def _write(result: Ended, explained: str, *, prune: bool, as_json: bool) -> None:
     """The result to standard output: the explanation, or with ``prune`` a prompt and nothing else."""
     if not isinstance(result, Explanation):
         raise TypeError(f"not an explanation: {type(result).__name__}")
@@ -104,9 +103,9 @@ def _write(result: Ended, *, prune: bool, as_json: bool) -> None:
         output.result(json.dumps(json.loads(to_json(result)), sort_keys=True, indent=2))
         return
     if not prune:
-        output.result(explanation_text(result, terminal=sys.stdout.isatty()))
+        output.result(explanation_text(result, explained=explained, terminal=sys.stdout.isatty()))
         return
-    output.message(explanation_text(result, terminal=False))
+    output.message(explanation_text(result, explained=explained, terminal=False))
     shorter = result.prompt if result.pruned is None else result.pruned.prompt
     if sys.stdout.isatty():
         output.result(printable(shorter))

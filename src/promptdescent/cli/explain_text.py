@@ -18,16 +18,17 @@ HEAD = ("no.", "piece", "effect (95 % interval)", "matters", "left out alone", "
 
 MEANING = (
     "Effects are in points, hundredths of the score: score with the piece less score without it, averaged over prompts "
-    "that hold random selections of the others. Left out alone: the whole prompt less the prompt without the piece."
+    "that hold random selections of the others. Left out alone: the whole prompt less the prompt without the piece, "
+    "which holds whatever luck the whole prompt has on these rows."
 )
 
 
-def explanation_text(explanation: Explanation, *, terminal: bool) -> str:
-    """What was measured: pieces by their effect, pairs, the shorter prompt, doubts and notes; ``terminal``: the table
-    is as wide as that.
+def explanation_text(explanation: Explanation, *, explained: str, terminal: bool) -> str:
+    """What was measured of the run ``explained``: pieces by their effect, pairs, the shorter prompt, doubts and notes;
+    ``terminal``: the table is as wide as that.
     """
     sections = [_headline(explanation), _pieces(explanation, terminal=terminal), MEANING, _pairs(explanation)]
-    sections += [_pruned(explanation), "\n".join(_end(explanation))]
+    sections += [_pruned(explanation), "\n".join(_end(explanation, explained))]
     return printable("\n\n".join(section for section in sections if section))
 
 
@@ -114,11 +115,11 @@ def _numbers(places: Sequence[int]) -> str:
     return ", ".join(str(place + 1) for place in places)
 
 
-def _end(explanation: Explanation) -> list[str]:
+def _end(explanation: Explanation, explained: str) -> list[str]:
     doubts = len(explanation.doubts)
-    lines = [*explanation.notes]
+    lines = [*explanation.notes, *explanation.row_notes]
     if doubts:
-        lines.append(f"Rows to look at: {doubts}; `promptdescent rows` lists them.")
+        lines.append(f"Rows to look at: {doubts}; `promptdescent rows {explained}` lists them.")
     lines.append(f"The calls are on record as run {explanation.run}.")
     return lines
 

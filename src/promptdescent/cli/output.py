@@ -43,6 +43,8 @@ def write_file(path: Path, content: bytes, *, flag: str, force: bool) -> None:
 
     Raises :class:`~promptdescent.errors.ConfigError`.
     """
+    if path.is_dir():
+        raise ConfigError(f"{flag} {path} is a folder: name a file in it")
     try:
         with path.open("wb" if force else "xb") as opened:
             opened.write(content)

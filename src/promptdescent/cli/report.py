@@ -32,14 +32,22 @@ def report(
         typer.Option("--figures", metavar="DIR", help="Write the figures into this folder, for papers and slides."),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="Of the figures: svg, png or pdf, with commas between them.")
-    ] = "svg",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="LIST",
+            help="Of the figures: svg, png or pdf, with commas between them.",
+            show_default="svg",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
     store: StoreFlag = DEFAULT_STORE,
 ) -> None:
     """Write the report of a run as one HTML file."""
     _check_extra()
-    kinds = _kinds(formats)
+    kinds = _kinds(formats or "svg")
+    if formats is not None and figures is None:
+        raise ConfigError(f"--format {formats} is for figures: give --figures DIR as well; the report is always HTML")
     with opened_store(store, must_exist=True) as opened:
         page = read_page(opened, run)
     charts = charts_of(page)

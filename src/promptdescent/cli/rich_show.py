@@ -13,6 +13,7 @@ from promptdescent.report.page.facts import Facts
 from promptdescent.report.page.steps import SearchSection, Step
 from promptdescent.report.page.verdict import VerdictKind
 from promptdescent.report.text import one_line
+from promptdescent.verdict.words import written
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,9 @@ def _draw_search(console: Console, search: SearchSection) -> None:
     first, last = search.steps[0].best_score, search.steps[-1].best_score
     line = text(f"{search.score_name.capitalize()} by step  ")
     line.append(sparkline(scores), style="cyan")
-    line.append(f"  {first:.3f} to {last:.3f}" if first is not None and last is not None else "")
+    if first is not None and last is not None:
+        score, _, _ = written([first, last])
+        line.append(f"  {score(first)} to {score(last)}")
     done = f", {search.done} of {search.planned} steps"
     ended = f"; the search ended: {one_line(search.ended_because)}" if search.ended_because else ""
     line.append_text(text(f"{done}{ended}", "dim"))
@@ -90,7 +93,8 @@ def _draw_prompts(console: Console, page: RunPage) -> None:
     if page.best_words:
         console.print(text(page.best_words, "dim"))
     if page.diff is not None:
-        console.print(boxed(drawn_diff(page.diff.parts), f"from the starting prompt: {page.diff.summary}"))
+        console.print(boxed(drawn_diff(page.diff.parts), "from the starting prompt"))
+        console.print(text(page.diff.summary, "dim"))
 
 
 def _draw_cost(console: Console, cost: CostSection) -> None:

@@ -15,7 +15,7 @@ from promptdescent.cli.flags import DEFAULT_STORE, RunArgument, StoreFlag
 from promptdescent.cli.stores import opened_store
 from promptdescent.cli.tables import show_tables
 from promptdescent.errors import ConfigError
-from promptdescent.explain.rows.review import review_rows
+from promptdescent.explain.rows.review import review_rows, too_many
 from promptdescent.explain.rows.sheet import review_csv
 from promptdescent.explain.rows.verdict_rows import (
     doubtful_test_rows,
@@ -26,9 +26,10 @@ from promptdescent.explain.rows.verdict_rows import (
 from promptdescent.records import Verdict
 from promptdescent.records.explanation import RowDoubt
 from promptdescent.report.page.facts import Facts, read_facts
+from promptdescent.report.page.row_review import NeededRows, needed_rows
 from promptdescent.report.tables import Table
 from promptdescent.report.text import printable
-from promptdescent.stats import rows_needed, smallest_gain
+from promptdescent.store.store import Store
 from promptdescent.verdict.words import sentence
 
 GAINS = (1.0, 2.0, 5.0, 10.0)
@@ -76,12 +77,13 @@ def rows(
     if gain is not None and not 0 < gain <= 100:
         raise ConfigError(f"--gain {gain:g}: give points above 0 and up to 100, such as 2")
     with opened_store(store, must_exist=True) as opened:
-        facts = read_facts(opened, run)
+        facts = read_facts(opened, _reviewed(opened, run))
     found = _review(facts)
-    needed = _rows_needed(facts, GAINS if gain is None else (gain,))
+    needed = needed_rows(facts, GAINS if gain is None else (gain,))
     verdicts = _robust(facts, found) if robust else None
     if file is not None:
-        text = review_csv(found.every, facts.rows, left_out=_to_leave_out(facts, found))
+        left_out, why = _to_leave_out(facts, found)
+        text = review_csv(found.every, facts.rows, left_out=left_out)
         output.write_file(Path(file), text.encode(), flag="--output", force=force)
     if as_json:
         output.result(_as_json(facts, found, needed, verdicts))
@@ -89,19 +91,25 @@ def rows(
         _show(facts, found, needed, verdicts)
     if file is not None:
         output.message(
-            f"{len(found.every)} rows are in {file}: correct the column leave_out, then give it as --leave-out"
+            f"{len(found.every)} rows are in {file}, {why}: correct the column leave_out, then give it as --leave-out"
         )
+
+
+def _reviewed(store: Store, name: str) -> str:
+    """The id of the run that is meant: where ``name`` holds the calls of an explanation, the one that it explains."""
+    row = store.find_run(name)
+    return row.manifest.explains or row.id
 
 
 def _review(facts: Facts) -> _Review:
     """The newest review on record, or what can be said without one."""
-    test_doubts = suspicious_test_rows(facts.verdict) if facts.verdict else ()
+    test_doubts = suspicious_test_rows(facts.verdict, facts.rows) if facts.verdict else ()
     if facts.explanation is not None:
         return _Review(
             explained=True,
             doubts=facts.explanation.doubts,
             test_doubts=test_doubts,
-            notes=facts.explanation.notes,
+            notes=facts.explanation.row_notes or facts.explanation.notes,
         )
     made = review_rows(facts.examples, (), facts.manifest.labels)
     note = (
@@ -111,28 +119,19 @@ def _review(facts: Facts) -> _Review:
     return _Review(explained=False, doubts=made.doubts, test_doubts=test_doubts, notes=(note,))
 
 
-def _to_leave_out(facts: Facts, found: _Review) -> list[RowDoubt]:
-    """Those that a file leaves out unless somebody corrects it: where many prompts agree, and where answers can tell a
-    wrong label from a hard row, which they cannot with two labels.
+def _to_leave_out(facts: Facts, found: _Review) -> tuple[list[RowDoubt], str]:
+    """Those that a file leaves out unless somebody corrects it, and words for that: where many prompts agree, where
+    answers can tell a wrong label from a hard row, which they cannot with two labels, and where no more rows look
+    mislabelled than labels are usually wrong.
     """
+    suspected = [doubt for doubt in found.doubts if doubt.kind == "looks mislabelled"]
+    if not suspected:
+        return [], "none of them left out"
     if len(facts.manifest.labels) == 2:
-        return []
-    return [doubt for doubt in found.doubts if doubt.kind == "looks mislabelled"]
-
-
-def _rows_needed(facts: Facts, gains: Sequence[float]) -> list[tuple[float, int]] | None:
-    """For gains in points the rows that show them; None without a verdict whose score is a mean over rows."""
-    first, second = _paired_scores(facts)
-    if not first:
-        return None
-    return [(points, rows_needed(points / 100, first, second)) for points in gains]
-
-
-def _paired_scores(facts: Facts) -> tuple[list[float], list[float]]:
-    if facts.verdict is None or facts.verdict.objective != "mean":
-        return [], []
-    pairs = [(one.score or 0.0, other.score or 0.0) for one, other in paired_outcomes(facts.verdict)]
-    return [one for one, _ in pairs], [other for _, other in pairs]
+        return [], "none of them left out, since with two labels a row that is too hard looks mislabelled"
+    if too_many(len(suspected), facts.explanation.rows if facts.explanation else 0):
+        return [], "none of them left out, since more look mislabelled than labels are usually wrong"
+    return suspected, f"{len(suspected)} of them left out, since they look mislabelled"
 
 
 def _robust(facts: Facts, found: _Review) -> tuple[Verdict, Verdict, int]:
@@ -155,7 +154,7 @@ def _say(facts: Facts, verdict: Verdict) -> str:
 def _show(
     facts: Facts,
     found: _Review,
-    needed: list[tuple[float, int]] | None,
+    needed: NeededRows,
     verdicts: tuple[Verdict, Verdict, int] | None,
 ) -> None:
     counts = {kind: sum(doubt.kind == kind for doubt in found.doubts) for kind in _KINDS}
@@ -165,6 +164,8 @@ def _show(
     if found.test_doubts:
         headline += f" On {len(found.test_doubts)} test rows both prompts of the verdict give the same wrong answer."
     headline += "".join(f"\n{note}" for note in found.notes)
+    if not needed.by_gain and needed.said:
+        headline += f"\n{needed.said}"
     show_tables(headline, _tables(facts, found, needed))
     if verdicts is not None:
         recorded, without, count = verdicts
@@ -184,7 +185,7 @@ _WEAK = (
 )
 
 
-def _tables(facts: Facts, found: _Review, needed: list[tuple[float, int]] | None) -> list[Table]:
+def _tables(facts: Facts, found: _Review, needed: NeededRows) -> list[Table]:
     tables = []
     for title, doubts in (
         ("Rows that look mislabelled", [one for one in found.doubts if one.kind == "looks mislabelled"]),
@@ -193,8 +194,8 @@ def _tables(facts: Facts, found: _Review, needed: list[tuple[float, int]] | None
     ):
         if doubts:
             tables.append(_doubt_table(title, doubts, facts))
-    if needed is not None:
-        tables.append(_needed_table(facts, needed))
+    if needed.by_gain:
+        tables.append(_needed_table(needed))
     return tables
 
 
@@ -222,18 +223,12 @@ def _doubt_table(title: str, doubts: Sequence[RowDoubt], facts: Facts) -> Table:
     )
 
 
-def _needed_table(facts: Facts, needed: list[tuple[float, int]]) -> Table:
-    first, second = _paired_scores(facts)
-    smallest = smallest_gain(len(first), first, second)
-    seen = "no gain at all" if smallest is None else f"gains from {100 * smallest:.1f} points on"
+def _needed_table(needed: NeededRows) -> Table:
     return Table(
         title="Test rows that show a gain, 4 times out of 5",
         header=("gain in points", "test rows"),
-        rows=tuple((f"{points:g}", f"{count:,}") for points, count in needed),
-        notes=(
-            f"The {len(first)} test rows of this run show {seen}. All of it goes by how much the two prompts of the "
-            "verdict differ from row to row.",
-        ),
+        rows=tuple((f"{points:g}", f"{count:,}") for points, count in needed.by_gain),
+        notes=(needed.said,),
     )
 
 
@@ -248,7 +243,7 @@ def _excerpt(text: str) -> str:
 def _as_json(
     facts: Facts,
     found: _Review,
-    needed: list[tuple[float, int]] | None,
+    needed: NeededRows,
     verdicts: tuple[Verdict, Verdict, int] | None,
 ) -> str:
     data: dict[str, Any] = {
@@ -257,7 +252,8 @@ def _as_json(
         "doubts": [asdict(doubt) for doubt in found.doubts],
         "test_doubts": [asdict(doubt) for doubt in found.test_doubts],
         "notes": list(found.notes),
-        "rows_needed": None if needed is None else [{"points": points, "rows": count} for points, count in needed],
+        "rows_needed": [{"points": points, "rows": count} for points, count in needed.by_gain] or None,
+        "rows_needed_note": needed.said,
     }
     if verdicts is not None:
         recorded, without, count = verdicts

@@ -157,7 +157,9 @@ class PaidMoney:
             changed = changed_settings(self._store().events(progress.run))
             self._models = priced_models(self._store().manifest(progress.run), changed)
             self._at = self._store().clock()
-        return total_of([charge(model, progress.paid.get(role, Usage()), at=self._at) for role, model in self._models.items()])
+        return total_of(
+            [charge(model, progress.paid.get(role, Usage()), at=self._at) for role, model in self._models.items()]
+        )
 
 
 def agreed(total: Usage, *, yes: bool, what: str = "run") -> bool:

@@ -34,16 +34,25 @@ def runs(
         Sort, typer.Option("--sort", help="The order: the newest first, the highest first, or by the alphabet.")
     ] = "started",
     reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Also the runs that hold the calls of promptdescent explain.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     store: StoreFlag = DEFAULT_STORE,
 ) -> None:
     """List the runs of a store, newest first."""
     with opened_store(store, must_exist=True) as opened:
-        total = count_runs(opened)
+        total = count_runs(opened, explanations=show_all)
         narrowed = bool(search.split() or tag)
         # What matches is known only when all were looked at.
         matching = listed_runs(
-            opened, last=None if narrowed else last, search=search, sort=sort, reverse=reverse, tags=tag or ()
+            opened,
+            last=None if narrowed else last,
+            search=search,
+            sort=sort,
+            reverse=reverse,
+            tags=tag or (),
+            explanations=show_all,
         )
     found, count = matching[:last], len(matching) if narrowed else total
     if as_json:
@@ -51,7 +60,9 @@ def runs(
     elif found:
         output.result(listing(found, terminal=terminal() is not None))
         if count > len(found):
-            what, again = ("runs that match", "the same") if narrowed else ("runs", "promptdescent runs")
+            what, again = (
+                ("runs that match", "the same") if narrowed else ("runs", f"promptdescent runs{' --all' * show_all}")
+            )
             output.message(f"{len(found)} of {count:,} {what}; all of them: {again} --last {count}")
     elif total:
         output.message(f"none of the {total:,} runs in {store} matches")

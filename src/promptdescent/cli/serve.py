@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+import socket
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -13,9 +14,12 @@ import typer
 from promptdescent.cli import output
 from promptdescent.cli.flags import DEFAULT_STORE, StoreFlag
 from promptdescent.dashboard.server import DashboardServer, bound
+from promptdescent.dashboard.shelf import Shelf
 from promptdescent.errors import ConfigError
 
 _NEEDED = ("fastapi", "uvicorn", "jinja2", "altair")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what a user may give, and not what is listened on
+"""Addresses that stand for all of this machine's, so that none of them can be opened elsewhere."""
 _SHORTEST = 16
 """Characters of a token that is not guessed."""
 
@@ -42,11 +46,18 @@ def serve(
         raise ConfigError(f"serve needs {' and '.join(missing)}: pip install 'promptdescent[web]'")
     token = _token(host, token_env)
     listening = bound(host, port)
-    shown = f"[{host}]" if ":" in host else host
+    everywhere = host in _EVERYWHERE
+    shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token and not token_env else "")
 
     def ready() -> None:
         output.result(f"The runs of {store}: {address}")
+        if Shelf(store).empty:
+            output.message(f"There is no store in {store} yet: the pages show it as soon as there is one.")
+        if everywhere:
+            output.message(f"Where {shown} is not known by that name, put this machine's address there.")
+        if not _is_loopback(host):
+            output.message("The connection is not encrypted: use it in a network that you trust.")
         if token_env:
             output.message(f"Add ?token= and the value of {token_env} to the address, once.")
         output.message("Ctrl-C ends it; runs go on without it.")

@@ -19,6 +19,7 @@ from promptdescent.report.charts import charts_of
 from promptdescent.report.comparing import MOST_RUNS, compare_runs
 from promptdescent.report.comparing_prompts import named_prompt
 from promptdescent.report.html.render import live_figures
+from promptdescent.report.page.content import RunPage
 from promptdescent.report.page.diff import diff_of
 from promptdescent.store.listing import listed_runs
 
@@ -71,16 +72,22 @@ class Pages:
 
     def run(self, run: str) -> Any:
         """Everything of a run; how it stands, as long as it is not finished."""
+        from fastapi.responses import HTMLResponse
+
         found = self._shelf.find(run)
+        if found.row.status.state == "finished":
+            with_study = has_study(self._shelf.folder)
+            return HTMLResponse(self._pages.html(found, self._finished, variant=with_study))
         page = self._pages.read(found)
-        standing = steps = None
-        if page.status != "finished":
-            standing = StandingReader(found.store, found.row.id).read()
-            # What came since is told by the stream of events, which goes on after ``seq``.
-            known = [step for step in steps_after(found.store, found.row.id, 0) if step.seq <= standing.seq]
-            steps = known[-_RECENT_STEPS:]
+        standing = StandingReader(found.store, found.row.id).read()
+        # What came since is told by the stream of events, which goes on after ``seq``.
+        known = [step for step in steps_after(found.store, found.row.id, 0) if step.seq <= standing.seq]
         figures = live_figures(charts_of(page))
-        return self._html("run.html", page=page, figures=figures, standing=standing, steps=steps)
+        return self._html("run.html", page=page, figures=figures, standing=standing, steps=known[-_RECENT_STEPS:])
+
+    def _finished(self, page: RunPage) -> str:
+        figures = live_figures(charts_of(page))
+        return self._views.page("run.html", **self._everywhere(), page=page, figures=figures, standing=None, steps=())
 
     def candidates(self, run: str) -> Any:
         """Every proposal of every step, the newest step first."""
@@ -152,11 +159,15 @@ class Pages:
         from fastapi import BackgroundTasks
         from fastapi.responses import HTMLResponse
 
-        shown = {"store": self._shelf.address, "has_study": has_study(self._shelf.folder), "status": status, **values}
+        shown = {**self._everywhere(), "status": status, **values}
         tasks = BackgroundTasks()
         if later is not None:
             tasks.add_task(later)
         return HTMLResponse(self._views.page(template, **shown), status, background=tasks)
+
+    def _everywhere(self) -> dict[str, Any]:
+        """What every page shows."""
+        return {"store": self._shelf.address, "has_study": has_study(self._shelf.folder)}
 
     def _store_gone(self) -> bool:
         try:

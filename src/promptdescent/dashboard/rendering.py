@@ -23,7 +23,9 @@ class Views:
     def __init__(self) -> None:
         self._environment = environment(TEMPLATES)
         self._environment.globals["program_version"] = __version__
-        self._environment.filters.update(moment=moment, money=dollars, duration=duration, meter=meter_text)
+        self._environment.filters.update(
+            moment=moment, money=dollars, duration=duration, meter=meter_text, cap=cap_text
+        )
 
     def page(self, template: str, **values: Any) -> str:
         """A whole page or a part of one. It can be written in UTF-8: halves of characters are written out."""
@@ -50,5 +52,15 @@ def moment(at: float) -> str:
 
 def meter_text(meter: Meter) -> str:
     """What is spent, and the cap if there is one."""
-    write = dollars if meter.name == "US dollars" else (lambda value: f"{value:,.0f}")
-    return write(meter.value) if meter.cap is None else f"{write(meter.value)} of {write(meter.cap)}"
+    return _amount(meter, meter.value) if meter.cap is None else f"{_amount(meter, meter.value)} of {cap_text(meter)}"
+
+
+def cap_text(meter: Meter) -> str:
+    """The cap, or what was forecast where there is none."""
+    if meter.cap is not None:
+        return _amount(meter, meter.cap)
+    return "no cap" if meter.forecast is None else f"forecast: at most {_amount(meter, meter.forecast)}"
+
+
+def _amount(meter: Meter, value: float) -> str:
+    return dollars(value) if meter.name == "US dollars" else f"{value:,.0f}"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.errors import StoreError
-from promptdescent.store.listing import ListedRun, Sort, chosen, count_runs, listed_runs
+from promptdescent.store.listing import ListedRun, Sort, asks_for_explanations, chosen, count_runs, listed_runs
 from promptdescent.store.schema import tables
 from promptdescent.store.store import Store
 
@@ -98,7 +98,8 @@ class RunList:
     def part(self, query: RunQuery) -> RunPart:
         """The page that ``query`` asks for. Raises :class:`~promptdescent.errors.StoreError`."""
         stores = list(self._shelf.stores())
-        total = sum(map(count_runs, stores))
+        explanations = asks_for_explanations(query.search)
+        total = sum(count_runs(store, explanations=explanations) for store in stores)
         if query.plain and len(stores) == 1:
             newest = listed_runs(stores[0], last=query.page * PAGE_SIZE)
             return _part(query, newest, found=total, total=total)
@@ -136,10 +137,10 @@ class _Known:
         """Newest first."""
         newest = _last_event(self.store)
         if newest is None or not self._runs:
-            self._runs = listed_runs(self.store)
+            self._runs = listed_runs(self.store, explanations=True)
         else:
             again = max(_AT_LEAST, self._oldest_running(), _runs_since_changed(self.store, self._seen))
-            fresh = listed_runs(self.store, last=again)
+            fresh = listed_runs(self.store, last=again, explanations=True)
             read = {run.id for run in fresh}
             self._runs = (*fresh, *(run for run in self._runs if run.id not in read))
         self._seen = newest or 0

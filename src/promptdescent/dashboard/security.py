@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -15,8 +16,6 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 """The interface between servers and applications, ASGI."""
-
-COOKIE = "promptdescent"
 
 POLICY = "; ".join(
     (
@@ -102,7 +101,7 @@ class Guard:
         if kind.lower() == "bearer" and _same(said.strip(), token):
             return True
         try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(token))
         except CookieError:
             return False
         return cookie is not None and _same(cookie.value, cookie_value(token))
@@ -118,14 +117,24 @@ class Guard:
         if not said or not _same(said[0], token):
             return None
         left = urlencode([(name, value) for name, value in query if name != "token"])
-        url = _escaped("/" + scope["path"].lstrip("/") + (f"?{left}" if left else ""))
-        kept = f"{COOKIE}={cookie_value(token)}; Path=/; HttpOnly; SameSite=Strict"
+        # Quoted, since browsers read a backslash as a slash, and two of them lead to another host.
+        url = _escaped("/" + quote(scope["path"].lstrip("/")) + (f"?{left}" if left else ""))
+        kept = f"{cookie_name(token)}={cookie_value(token)}; Path=/; HttpOnly; SameSite=Strict"
         return 200, _WELCOME.format(url=url), {"set-cookie": kept}
+
+
+def cookie_name(token: str) -> str:
+    """Another one for each token: cookies are shared by all ports of a host, and so by all servers on it."""
+    return f"promptdescent-{_derived(token, 'name')[:12]}"
 
 
 def cookie_value(token: str) -> str:
     """What a browser keeps in place of the token, which cannot be told from it."""
-    return hmac.new(token.encode(), b"cookie of the dashboard", hashlib.sha256).hexdigest()
+    return _derived(token, "value")
+
+
+def _derived(token: str, what: str) -> str:
+    return hmac.new(token.encode(), f"{what} of the dashboard's cookie".encode(), hashlib.sha256).hexdigest()
 
 
 def _same(said: str, known: str) -> bool:
@@ -134,10 +143,8 @@ def _same(said: str, known: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """A Host header without its port."""
-    if host.startswith("["):
-        return host.partition("]")[0].lower() + "]"
-    return host.partition(":")[0].lower()
+    """A Host header without its port; all of it if what follows the name is no port."""
+    return re.sub(r":\d*\Z", "", host.lower())
 
 
 def _escaped(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptdescent.errors import StoreError
-from promptdescent.store.database import FILE, is_there
+from promptdescent.store.database import FILE, is_empty, is_there
 from promptdescent.store.store import RunRow, Store
 
 _DEPTHS = ("runs", "runs/*", "runs/*/*", "*/runs/*", "*/runs/*/*")
@@ -41,6 +41,8 @@ class WatchedStore:
             if self._opened is not None and self._opened[1] == identity:
                 return self._opened[0]
             self._close()
+            if identity is None and is_empty(self.where, wait=_WAIT):
+                raise StoreError("there is no store in the database yet: no run was made there")
             store = Store.open(self.where, wait=_WAIT)
             self._opened = store, identity
             return store
@@ -89,6 +91,11 @@ class Shelf:
         """All that there are now. Raises :class:`~promptdescent.errors.StoreError` if there is none."""
         for place in self._places():
             yield self._watched(place)()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no store is there yet; of a server's database that is not known before it is asked for."""
+        return not any(map(is_there, self._places()))
 
     def find(self, run: str) -> Found:
         """The run whose id starts with ``run``, or the newest for ``latest``.

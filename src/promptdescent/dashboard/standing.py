@@ -15,11 +15,12 @@ from promptdescent.records.search import read_step
 from promptdescent.report.cost import money, priced_models
 from promptdescent.report.failures import failure_text
 from promptdescent.report.record import CAPS, changed_settings
+from promptdescent.report.text import to_go_on
 from promptdescent.store.schema import tables
 from promptdescent.store.store import Event, RunStatus, Store
 from promptdescent.store.totals import RunTotals, later_totals, run_totals
 
-_OF_INTEREST = ("start", "step", "search ended", "verdict", "evaluation", "caps")
+_OF_INTEREST = ("start", "step", "search ended", "verdict", "evaluation", "caps", "forecast")
 """Kinds of events that change how a run stands, beside its status."""
 
 _COUNTING_SECONDS = 1.0
@@ -33,6 +34,8 @@ class Meter:
     name: str
     value: float
     cap: float | None
+    forecast: float | None = None
+    """The most that was forecast before the first call; None where that is not on record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class Standing:
     meters: tuple[Meter, ...]
     failures: str
     """In sentences; empty without any."""
+    to_go_on: str = ""
+    """The command that goes on with it; empty where it runs or is finished."""
 
     @property
     def running(self) -> bool:
@@ -86,6 +91,7 @@ class StandingReader:
         self._best: Candidate | None = None
         self._reached: set[str] = set()
         self._changed: dict[str, Any] = {}
+        self._forecast: Mapping[str, Any] = {}
         self._replies: dict[Role, Counter[str]] = {role: Counter() for role in self._manifest.models}
         self._meters: tuple[Meter, ...] = ()
         self._totals: RunTotals | None = None
@@ -120,7 +126,13 @@ class StandingReader:
                     for role in self._replies
                 }
             ),
+            to_go_on=self._to_go_on(status),
         )
+
+    def _to_go_on(self, status: RunStatus) -> str:
+        if status.state not in ("failed", "interrupted"):
+            return ""
+        return f"promptdescent {to_go_on({'id': self._run_id, 'explains': self._manifest.explains})}"
 
     def _take(self, event: Event) -> None:
         self._seq = event.seq
@@ -140,6 +152,8 @@ class StandingReader:
                 self._replies.setdefault(role, Counter()).update(unanswered)
         elif event.kind == "caps":
             self._changed.update(changed_settings([event]))
+        elif event.kind == "forecast":
+            self._forecast = json.loads(event.payload)["total"]
 
     def _phase(self) -> str:
         if self._reached & {"verdict", "evaluation"}:
@@ -153,11 +167,18 @@ class StandingReader:
     def _count(self) -> None:
         store, run_id, known = self._store, self._run_id, self._totals
         self._totals = run_totals(store, run_id) if known is None else later_totals(store, run_id, known)
-        self._meters = meters(self._manifest, self._changed, self._totals.by_role(), at=self._created_at)
+        self._meters = meters(
+            self._manifest, self._changed, self._totals.by_role(), self._forecast, at=self._created_at
+        )
 
 
 def meters(
-    manifest: RunManifest, changed: Mapping[str, Any], totals: Mapping[Role, Totals], *, at: float
+    manifest: RunManifest,
+    changed: Mapping[str, Any],
+    totals: Mapping[Role, Totals],
+    forecast: Mapping[str, Any],
+    *,
+    at: float,
 ) -> tuple[Meter, ...]:
     """Calls, tokens and US dollars, each with its cap. A cap stops what is used or paid, whichever is more."""
     settings = {**manifest.spec, **changed}
@@ -170,11 +191,12 @@ def meters(
         )
         for counter in ("calls", "tokens")
     }
-    found = [Meter(name=name, value=most[name], cap=caps[name]) for name in ("calls", "tokens")]
+    high = {name: (forecast.get(name) or {}).get("high") for name in ("calls", "tokens", "money")}
+    found = [Meter(name=name, value=most[name], cap=caps[name], forecast=high[name]) for name in ("calls", "tokens")]
     cost = money(priced_models(manifest, changed), totals, at=at)
     paid = None if cost is None else cost["total"]["paid"]
     if paid is not None:
-        found.append(Meter(name="US dollars", value=paid, cap=caps["money"]))
+        found.append(Meter(name="US dollars", value=paid, cap=caps["money"], forecast=high["money"]))
     return tuple(found)
 
 

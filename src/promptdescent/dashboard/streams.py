@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 20
 """Steps that one message brings at most; who was away for longer sees the newest."""
-_RETRY = 1000
+_RETRY, _RETRY_WHEN_FULL = 1000, 5000
 """Milliseconds after which a page comes again."""
+_MOST_DIGITS = 10
+"""Of the number of an event: more than any run has, and less than a database takes."""
 
 
 class Streams:
@@ -36,10 +38,13 @@ class Streams:
             return PlainTextResponse("as many pages watch as may: try again later", 503, {"retry-after": "5"})
         found = await run_in_threadpool(self._shelf.find, request.path_params["run"])
         said = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        seen = int(said) if said.isascii() and said.isdigit() else 0
+        seen = int(said) if said.isascii() and said.isdigit() and len(said) < _MOST_DIGITS else 0
         return StreamingResponse(self._messages(found.row.id, seen), media_type="text/event-stream")
 
     async def _messages(self, run_id: str, seen: int) -> AsyncIterator[str]:
+        if self._live.full:  # others came while the run was looked for
+            yield f"retry: {_RETRY_WHEN_FULL}\n\n"
+            return
         async with self._live.watching(run_id) as watch:
             yield f"retry: {_RETRY}\n\n"
             told: Seen | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -16,15 +16,15 @@ from promptdescent.assembly import NO_EXTRAS, Given, Models, manifest_of, open_m
 from promptdescent.config import CHANGEABLE, RAISABLE, RunSpec, flag
 from promptdescent.context_check import check_context
 from promptdescent.engine import RunEngine, RunSetup
-from promptdescent.errors import ConfigError, RunFailed, StoreError
+from promptdescent.errors import ConfigError, RunFailed, StoreError, nearest
 from promptdescent.explain.budget import capped, foreseen, most_scored
-from promptdescent.explain.effects import averages, fit, overlaps
-from promptdescent.explain.measurement import FEWEST_SCORED, WHOLE, Measurement
-from promptdescent.explain.plan import Plan, make_plan
+from promptdescent.explain.effects import averages, cautions, fit, overlaps
+from promptdescent.explain.measurement import WHOLE, Measurement
+from promptdescent.explain.plan import FEWEST_ROWS, PRUNING, Plan, make_plan
 from promptdescent.explain.pruning import Shorter, shorten
 from promptdescent.explain.rows.review import review_rows
 from promptdescent.explain.subject import Subject, subject_of
-from promptdescent.explain.writing import Measured, explanation_of
+from promptdescent.explain.writing import Measured, effects_by_piece, explanation_of
 from promptdescent.llm.failures import read_limits
 from promptdescent.llm.profile import Profile
 from promptdescent.narrator import Narrator
@@ -99,7 +99,7 @@ async def explain(
     """Explain the found prompt of the run ``name``, a prefix of its id or ``latest``.
 
     ``prune``: shorter prompts are tried as well. ``settings`` may change caps, prices and pace; the caps of the run
-    itself do not count. Given again, it pays for no reply twice.
+    itself do not count. Given again, it pays for no reply twice, whatever the cache mode.
 
     Raises as :func:`~promptdescent.runner.start`; :class:`StoreError` if there is no such run or it is running.
     """
@@ -139,8 +139,7 @@ async def explain(
             profile=profile or Profile(),
         )
         explanation = await Run(setup).to_the_end(partial(_measure, prepared, setup))
-        await _keep(explanation, store, subject.run, narrator)
-        return explanation
+        return await _keep(explanation, store, subject.run, narrator, pruned=bool(prepared.plan.tries))
     finally:
         await models.close()
 
@@ -156,24 +155,27 @@ async def _measure(prepared: Prepared, setup: RunSetup, engine: RunEngine) -> Ex
         seed=setup.manifest.seed,
     )
     await measurement.measure(plan.first)
-    on_rows = replace(task, splits=replace(task.splits, dev=plan.rows))
-    whole = measure(measurement.of(WHOLE), on_rows, "dev", seed=setup.manifest.seed)
-    await setup.record.append("evaluation", to_json(whole))
     free = subject.pieces.free
     design = [tuple(place not in lacking for place in free) for lacking in plan.design]
     fitted = fit(design, [measurement.scores(lacking) for lacking in plan.design])
-    if fitted.rows < FEWEST_SCORED:
+    told = min(fitted.rows, sum(score is not None for score in measurement.scores(WHOLE)))
+    if told < FEWEST_ROWS:
         raise RunFailed(
-            f"too few of the {len(plan.rows)} rows have a score under enough prompts to tell what a piece does "
-            f"({measurement.missing} scores are missing): promptdescent explain {subject.run} again asks for them"
+            f"{told} of the {len(plan.rows)} rows have a score under enough prompts to tell what a piece does; "
+            f"{FEWEST_ROWS} are needed. The first failure: {measurement.first_failure}. What was paid for is kept: "
+            f"promptdescent explain {subject.run}, with a higher cap if one is the reason, asks for the rest"
         )
+    on_rows = replace(task, splits=replace(task.splits, dev=plan.rows))
+    whole = measure(measurement.of(WHOLE), on_rows, "dev", seed=setup.manifest.seed)
+    await setup.record.append("evaluation", to_json(whole))
     found, pairs = averages(fitted, len(free)), overlaps(fitted, len(free))
     shorter: Shorter | None = None
     if plan.tries:
 
         async def attempt(lacking: frozenset[int]) -> Any:
             await measurement.measure([lacking])
-            return measurement.shortened(lacking)
+            fair = measurement.without_luck(lacking, effects_by_piece(free, found)) if subject.chosen else None
+            return fair or measurement.shortened(lacking)
 
         shorter = await shorten(free, found, pairs, attempt=attempt, tries=plan.tries)
     review = review_rows({**subject.examples, "dev": plan.rows}, measurement.evaluations, task.labels)
@@ -184,9 +186,11 @@ async def _measure(prepared: Prepared, setup: RunSetup, engine: RunEngine) -> Ex
             plan=plan,
             measurement=measurement,
             score=whole.score,
+            rows=whole.rows,
             objective=task.objective,
             found=found,
             pairs=pairs,
+            cautions=cautions(fitted, len(free)),
             shorter=shorter,
             most_calls=prepared.forecast.roles["task"].high.calls,
             calls=engine.totals["task"].used.calls,
@@ -197,8 +201,10 @@ async def _measure(prepared: Prepared, setup: RunSetup, engine: RunEngine) -> Ex
     )
 
 
-async def _keep(explanation: Explanation, store: Store, run: str, narrator: Narrator) -> None:
-    """Put the explanation on record of the run that it explains. It is paid for: no error may lose it."""
+async def _keep(explanation: Explanation, store: Store, run: str, narrator: Narrator, *, pruned: bool) -> Explanation:
+    """Put the explanation on record of the run that it explains, unless a fuller one stands there, which is then among
+    its notes. It is paid for: no error may lose it.
+    """
     try:
         store.claim(run)
     except StoreError as error:
@@ -206,11 +212,34 @@ async def _keep(explanation: Explanation, store: Store, run: str, narrator: Narr
             f"The explanation is not on record, since {error}. Then: promptdescent explain {run} again, which pays for "
             "no reply twice."
         )
-        return
+        return explanation
     try:
+        if kept := _fuller(explanation, store, run, pruned=pruned):
+            return replace(explanation, notes=(*explanation.notes, kept))
         await store.append(run, "explanation", to_json(explanation))
     finally:
         store.release(run)
+    return explanation
+
+
+def _fuller(explanation: Explanation, store: Store, run: str, *, pruned: bool) -> str:
+    """That the explanation on record stays the one that counts, if it is of the same prompt and rests on more rows or
+    prompts; empty otherwise. ``pruned``: whether shorter prompts were tried, for which prompts are set aside.
+    """
+    newest = store.newest(run, "explanation")
+    before = json.loads(newest.payload) if newest else {}
+    if before.get("prompt") != explanation.prompt:
+        return ""
+    rows, prompts, shorter = before["rows"], before["prompts"], bool(before.get("pruned"))
+    fewer = explanation.rows < rows or explanation.prompts + (PRUNING if pruned else 0) < prompts
+    loses_shorter = shorter and not pruned and explanation.rows <= rows
+    if not (fewer or loses_shorter):
+        return ""
+    return (
+        f"Run {run} keeps the explanation that is on record, of {rows} rows and {prompts} prompts"
+        f"{' with a shorter prompt' if shorter else ''}; this one, of {explanation.rows} rows and "
+        f"{explanation.prompts} prompts, does not take its place."
+    )
 
 
 def _spec(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> RunSpec:
@@ -218,6 +247,8 @@ def _spec(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> RunSpec:
     Raises :class:`ConfigError` for a setting that would make other scores.
     """
     for name in settings:
+        if name not in {field.name for field in fields(RunSpec)}:
+            raise ConfigError(f"there is no setting {name!r}; {nearest(name, ('prune', *CHANGEABLE))}")
         if name not in CHANGEABLE:
             raise ConfigError(
                 f"{flag(name)} cannot be changed in an explanation, whose scores would not be those of the run. "

@@ -1,7 +1,7 @@
 """Cuts a prompt into pieces that can be left out: sentences, list items and lines, or phrases where there are few.
 
-Joined, the pieces are the prompt. No cut falls into a placeholder, a quotation, brackets, code, or a block of worked
-examples. A piece that holds a placeholder is *locked*: a template without it would not show the row.
+Joined, the pieces are the prompt. No cut falls into a placeholder, a quotation, brackets, code, or a worked example. A
+piece that holds a placeholder is *locked*: a template without it would not show the row.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from promptdescent.explain.protected import inside, protected
 from promptdescent.text import placeholders
 
 FEW_SENTENCES = 4
@@ -25,27 +26,15 @@ LEAST_WORDS = 3
 WRAPPED = 60
 """Characters from which on a line without an end mark may go on in the next one."""
 
-_PROTECTED = re.compile(
-    r"(?P<fence>`{3,})[^`].*?(?:(?P=fence)|\Z)"
-    r"|`[^`\n]+`"
-    r'|"[^"\n]{1,400}"'
-    r"|\u201c[^\u201d]{1,400}\u201d|\u201e[^\u201c\u201d]{1,400}[\u201c\u201d]|\u00ab[^\u00bb]{1,400}\u00bb"
-    r"|\([^()]{1,400}\)|\[[^\[\]]{1,400}\]|\{[^{}]{1,400}\}",
-    re.DOTALL,
-)
-
-_EXAMPLE_LINE = (
-    r"(?:#+\s*|\*\*)?(?:examples?|demonstrations?|inputs?|outputs?|questions?|answers?|q|a|text|labels?|user|assistant|"
-    r"sentence|review|message|response|class|category|target|premise|hypothesis|problem|solution)"
-    r"(?:\s*\d+)?(?:\*\*)?\s*[:=][^\n]*"
-)
-_EXAMPLES = re.compile(rf"^[ \t]*{_EXAMPLE_LINE}(?:\n[ \t]*{_EXAMPLE_LINE})+", re.IGNORECASE | re.MULTILINE)
-"""Lines such as ``Input: ...`` and ``Output: ...``, one below the other."""
+_WIDE = "\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u104b\u17d4"
+"""Marks that end a sentence in Chinese, Japanese, Arabic, Urdu, Hindi, Armenian, Amharic, Burmese and Khmer, with or
+without white space after them."""
 
 _LINE_END = re.compile(r"[^\S\n]*\n\s*")
 _LIST_MARK = re.compile(r"(?:[-*\u2022+>]|#+|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s")
 _SENTENCE_END = re.compile(
-    r"(?P<mark>[.!?\u2026]+)[\"'\u201d\u2019\u00bb)\]*_]*(?P<space>\s+)(?=\S)|(?P<wide>[\u3002\uff01\uff1f])\s*(?=\S)"
+    r"(?P<mark>[.!?\u2026]+)[\"'\u201d\u2019\u00bb)\]*_]*(?P<space>\s+)(?=\S)"
+    rf"|(?P<wide>[{_WIDE}]+)[\"'\u201d\u2019\uff09)]*\s*(?=[^\s\u300d\u300f])"
 )
 _ABBREVIATIONS = frozenset(
     "e.g i.e etc vs cf approx dr mr mrs ms prof st no nr fig eq ca al resp incl excl max min jan feb mar apr jun jul "  # noqa: SIM905
@@ -57,6 +46,10 @@ _PHRASE_END = re.compile(
     r"|\s+(?=(?:and|but|so|because|then|while|if|when|unless|without|before|after|based on)\s)",
     re.IGNORECASE,
 )
+_SHORT_ITEM = 3
+"""Words up to which what stands between two commas may be an item of a list."""
+_CONJUNCTION = re.compile(r"and\s", re.IGNORECASE)
+_GOES_ON = re.compile(r"(?:and\s+then|then|but|so|because|while|if|when|unless|without|before|after)\s", re.IGNORECASE)
 _OPEN_END = re.compile(r"\s*[,;:\u2013\u2014-]\s*\Z")
 
 
@@ -116,11 +109,11 @@ class Pieces:
 
 def cut(prompt: str, *, template: bool) -> Pieces:
     """The pieces of a prompt; ``template``: whether ``{name}`` in it stands for a column."""
-    protected = _protected(prompt)
-    ends = _sentence_ends(prompt, protected)
+    whole = protected(prompt)
+    ends = _sentence_ends(prompt, whole)
     phrases = False
     if len(ends) + 1 < FEW_SENTENCES:
-        finer = _with_phrases(prompt, ends, protected)
+        finer = _with_phrases(prompt, ends, whole)
         phrases = len(finer) > len(ends)
         ends = finer
     bounds = [0, *ends, len(prompt)]
@@ -138,23 +131,14 @@ def cut(prompt: str, *, template: bool) -> Pieces:
 # --- where to cut ----------------------------------------------------------------------------------------------------
 
 
-def _protected(prompt: str) -> list[tuple[int, int]]:
-    """Stretches that stay whole; they may overlap."""
-    return [found.span() for pattern in (_PROTECTED, _EXAMPLES) for found in pattern.finditer(prompt)]
-
-
-def _inside(place: int, protected: Sequence[tuple[int, int]]) -> bool:
-    return any(start < place < end for start, end in protected)
-
-
-def _sentence_ends(prompt: str, protected: Sequence[tuple[int, int]]) -> list[int]:
+def _sentence_ends(prompt: str, whole: Sequence[tuple[int, int]]) -> list[int]:
     """Where a new sentence, list item or line begins, in order."""
     found = {match.end() for match in _LINE_END.finditer(prompt) if _ends_line(prompt, match)}
     for match in _SENTENCE_END.finditer(prompt):
         if match["wide"] or _ends_sentence(prompt, match):
             found.add(match.end())
     first = len(prompt) - len(prompt.lstrip())
-    return sorted(place for place in found if first < place < len(prompt.rstrip()) and not _inside(place, protected))
+    return sorted(place for place in found if first < place < len(prompt.rstrip()) and not inside(place, whole))
 
 
 def _ends_line(prompt: str, match: re.Match[str]) -> bool:
@@ -163,7 +147,7 @@ def _ends_line(prompt: str, match: re.Match[str]) -> bool:
     after = prompt[match.end() : match.end() + 4]
     if match.group().count("\n") > 1 or _LIST_MARK.match(after) or _only_mark(line):
         return not _only_mark(line)
-    return not (len(line) >= WRAPPED and line[-1] not in ".!?:;\u3002" and after[:1].islower())
+    return not (len(line) >= WRAPPED and line[-1] not in f".!?:;{_WIDE}" and after[:1].islower())
 
 
 def _only_mark(line: str) -> bool:
@@ -185,7 +169,7 @@ def _ends_sentence(prompt: str, match: re.Match[str]) -> bool:
     return match["mark"] not in ("...", "\u2026") or not prompt[match.end()].islower()
 
 
-def _with_phrases(prompt: str, ends: Sequence[int], protected: Sequence[tuple[int, int]]) -> list[int]:
+def _with_phrases(prompt: str, ends: Sequence[int], whole: Sequence[tuple[int, int]]) -> list[int]:
     """The ends of sentences with those of phrases that have enough words."""
     found: list[int] = []
     bounds = [0, *ends, len(prompt)]
@@ -194,12 +178,28 @@ def _with_phrases(prompt: str, ends: Sequence[int], protected: Sequence[tuple[in
         for match in _PHRASE_END.finditer(prompt, start, end):
             place = match.end()
             words_before, words_after = len(prompt[last:place].split()), len(prompt[place:end].split())
-            if min(words_before, words_after) >= LEAST_WORDS and not _inside(place, protected):
+            long_enough = min(words_before, words_after) >= LEAST_WORDS
+            if long_enough and not inside(place, whole) and not _within_a_list(prompt[start:end], match, start):
                 found.append(place)
                 last = place
         if end < len(prompt):
             found.append(end)
     return found
+
+
+def _within_a_list(sentence: str, match: re.Match[str], start: int) -> bool:
+    """Whether a cut would fall between the items of a list such as "news, sports, weather": what stands between two
+    commas there is short. ``start``: where the sentence begins in the text of the match.
+    """
+    before, after = sentence[: match.start() - start], sentence[match.end() - start :]
+    if "," not in match.group() and not _CONJUNCTION.match(after):
+        return False
+    item, next_item = before.rpartition(",")[2], after.partition(",")[0]
+    if "," in after and len(next_item.split()) <= _SHORT_ITEM:
+        return not _GOES_ON.match(after)
+    last_of_list = re.search(r"\s(?:and|or)\s", item) is not None
+    listed = "," in before and len(item.split()) <= _SHORT_ITEM and not last_of_list
+    return listed and not _GOES_ON.match(after)
 
 
 def _space_after(text: str) -> str:

@@ -10,8 +10,8 @@ from promptdescent.explain.plan import Selection
 from promptdescent.records.explanation import Effect
 
 MARGIN = 0.02
-"""Of the score: a shorter prompt that measures more than this below the whole one is not taken while there is another
-to try, even if that may be chance.
+"""Of the score: a shorter prompt that measures more than this below the whole one is not offered, even if that may be
+chance.
 """
 
 Try = Callable[[Selection], Awaitable[Effect | None]]
@@ -25,13 +25,13 @@ class Shorter:
     left_out: Selection
     effect: Effect
     tried: int
-    """Shorter prompts that were measured until it was found."""
+    """Shorter prompts that were measured, this one included."""
 
 
 async def shorten(
     free: Sequence[int], found: Sequence[Average], pairs: Sequence[Overlap], *, attempt: Try, tries: int
 ) -> Shorter | None:
-    """The shortest selection that was tried and loses nothing measurable; None if there is none.
+    """The first selection tried that loses nothing measurable, and no more than the margin; None if there is none.
 
     ``found`` and ``pairs`` are about the pieces ``free``, whose places stand in that order. It begins with all pieces
     that are not shown to matter and the weaker one of each pair; while that loses, the one with the highest estimated
@@ -39,17 +39,13 @@ async def shorten(
     """
     effects = {place: one.effect.difference for place, one in zip(free, found, strict=True)}
     left_out = _spare(free, found, pairs)
-    measured: list[Shorter] = []
-    while left_out and len(measured) < tries:
-        effect = await attempt(frozenset(left_out))
-        if effect is None:
-            break
-        measured.append(Shorter(left_out=frozenset(left_out), effect=effect, tried=len(measured) + 1))
+    for tried in range(1, tries + 1):
+        if not left_out or (effect := await attempt(frozenset(left_out))) is None:
+            return None
         if effect.interval[1] >= 0 and effect.difference >= -MARGIN:
-            return measured[-1]
+            return Shorter(left_out=frozenset(left_out), effect=effect, tried=tried)
         left_out.remove(max(left_out, key=lambda place: effects[place]))
-    not_worse = [one for one in measured if one.effect.interval[1] >= 0]
-    return max(not_worse, key=lambda one: one.effect.difference, default=None)
+    return None
 
 
 def _spare(free: Sequence[int], found: Sequence[Average], pairs: Sequence[Overlap]) -> set[int]:

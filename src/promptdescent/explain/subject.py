@@ -24,6 +24,8 @@ class Subject:
     pieces: Pieces
     brought_by: tuple[str | None, ...]
     """By piece: id of the prompt that first had it."""
+    chosen: bool
+    """Whether a search chose it among others by the dev rows, so that its score there likely holds some luck."""
     notes: tuple[str, ...]
 
 
@@ -34,8 +36,6 @@ def subject_of(store: Store, name: str) -> Subject:
     could be explained.
     """
     row = store.find_run(name)
-    if name == "latest" and row.manifest.explains:  # the newest run of a search is meant, not what was measured of it
-        row = store.find_run(row.manifest.explains)
     manifest = row.manifest
     if manifest.explains:
         raise ConfigError(
@@ -59,6 +59,7 @@ def subject_of(store: Store, name: str) -> Subject:
         examples=store.examples(row.id),
         pieces=pieces,
         brought_by=brought_by(pieces, way, template=template),
+        chosen=not manifest.evaluated_on and prompt != manifest.prompt,
         notes=(*notes, *_about_pieces(pieces)),
     )
 

@@ -19,9 +19,17 @@ NOTHING = Effect(difference=0.0, interval=(0.0, 0.0), rows=0)
 """Of a piece that cannot be left out."""
 
 ON_DEV_ROWS = (
-    "All of it was measured on dev rows, on which the search chose the prompt: its score there is likely too high, and "
-    "only the verdict says what the prompt gains."
+    "All of it was measured on dev rows. Who changes the prompt by it makes a choice by these rows: score the changed "
+    "prompt on the test rows."
 )
+
+CHOSEN = (
+    "All of it was measured on dev rows, by which the search chose the prompt among others: its score there is likely "
+    "too high, and only the verdict says what the prompt gains. Left out alone and the rows gained and lost compare "
+    "with that score, so that even a piece that does nothing looks useful there, by some points where rows are few; "
+    "the average effects do not."
+)
+"""The winner's curse: a prompt that won by its score had luck, which every other wording loses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +42,14 @@ class Measured:
     plan: Plan
     measurement: Measurement
     score: float
+    rows: int
+    """With a score under the whole prompt."""
     objective: Objective
     found: Sequence[Average]
     """By place among the pieces that can be left out; so are the places in ``pairs``."""
     pairs: Sequence[Overlap]
+    cautions: Sequence[str]
+    """What the intervals do not cover, in sentences."""
     shorter: Shorter | None
     most_calls: int
     calls: int
@@ -46,6 +58,16 @@ class Measured:
     """Whether the task model's replies are drawn at random."""
     dev_rows: int
     """All that the run has."""
+
+    @property
+    def averages(self) -> dict[int, Effect]:
+        """Average effects by piece."""
+        return effects_by_piece(self.subject.pieces.free, self.found)
+
+
+def effects_by_piece(free: Sequence[int], found: Sequence[Average]) -> dict[int, Effect]:
+    """The average effects of the pieces ``free``."""
+    return {place: one.effect for place, one in zip(free, found, strict=True)}
 
 
 def explanation_of(measured: Measured) -> Explanation:
@@ -56,8 +78,8 @@ def explanation_of(measured: Measured) -> Explanation:
         version=__version__,
         prompt=measured.subject.pieces.prompt,
         score=measured.score,
-        rows=len(measured.plan.rows),
-        prompts=len(measured.measurement.evaluations),
+        rows=measured.rows,
+        prompts=measured.measurement.prompts,
         most_calls=measured.most_calls,
         calls=measured.calls,
         pieces=tuple(_piece(measured, place) for place in range(len(measured.subject.pieces.pieces))),
@@ -73,7 +95,8 @@ def explanation_of(measured: Measured) -> Explanation:
         ),
         pruned=_pruned(measured),
         doubts=measured.review.doubts,
-        notes=(*measured.subject.notes, *_notes(measured), *measured.review.notes, ON_DEV_ROWS),
+        notes=(*measured.subject.notes, *_notes(measured), CHOSEN if measured.subject.chosen else ON_DEV_ROWS),
+        row_notes=measured.review.notes,
     )
 
 
@@ -119,8 +142,12 @@ def _notes(measured: Measured) -> list[str]:
     free = len(measured.subject.pieces.free)
     if len(plan.alone) < free:
         notes.append(
-            f"The budget left room to leave out alone {len(plan.alone)} of the {free} pieces; for the others the rows "
-            "that they turn are not known."
+            (
+                f"Only the first {len(plan.alone)} of the {free} pieces that can go were left out alone as well"
+                if plan.alone
+                else "No piece was left out alone"
+            )
+            + ", since the budget has no room for more; which rows the others turn is not known."
         )
     if not measured.objective.mean_over_rows:
         notes.append(
@@ -131,10 +158,31 @@ def _notes(measured: Measured) -> list[str]:
     if measurement.missing:
         scored = len(measurement.evaluations) * len(plan.rows)
         notes.append(
-            f"{measurement.missing:,} of {scored:,} scores are missing, because a call failed or a cap was met."
+            f"{measurement.missing:,} of {scored:,} scores are missing, because a call failed or a cap was met; "
+            f"effects rest on {measured.found[0].effect.rows} rows."
         )
     if measured.sampled:
         notes.append("The task model samples: each row was asked once per prompt, and the intervals hold that chance.")
-    if measured.shorter is not None and measured.shorter.tried > 1:
-        notes.append(f"The shorter prompt is one of {measured.shorter.tried} that were tried, so it may look too good.")
+    return [*notes, *measured.cautions, *_about_shorter(measured)]
+
+
+def _about_shorter(measured: Measured) -> list[str]:
+    """How a shorter prompt was judged; that none was found, where one was looked for."""
+    shorter = measured.shorter
+    if shorter is None:
+        return ["No shorter prompt that was tried loses nothing measurable."] if measured.plan.tries else []
+    notes = [
+        "The pieces that the shorter prompt lacks were chosen by the same rows"
+        + (f", and it is the last of {shorter.tried} that were tried" if shorter.tried > 1 else "")
+        + ": it may look too good."
+    ]
+    if measured.subject.chosen:
+        fair = measured.measurement.without_luck(shorter.left_out, measured.averages) is not None
+        notes.append(
+            "What it loses is measured against prompts that nobody chose, not against the whole prompt, whose score "
+            "holds the luck of having been chosen."
+            if fair
+            else "What it loses is measured against the whole prompt, whose score holds the luck of having been "
+            "chosen, so the loss is likely smaller."
+        )
     return notes

@@ -44,7 +44,10 @@ def open_model(
         given = f"--{role}-base-url" if base_url else f"--{role}-api-key-env"
         raise ConfigError(f"{name} runs in this process and takes no {given}")
     if name.startswith(PYTHON):
-        raise ConfigError(f"the {role} model {name} was handed in from Python; hand it to promptdescent.resume there")
+        raise ConfigError(
+            f"the {role} model {name} was handed in from Python: hand it in there again, as {role}_model of "
+            "promptdescent.resume, or of promptdescent.explain_run for an explanation"
+        )
     if name.startswith(LOCAL):
         model = name.removeprefix(LOCAL)
         return LocalLLM(model) if ray is None or role != "task" else RayLocalLLM(model, address=ray, most=engines)

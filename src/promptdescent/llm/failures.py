@@ -75,8 +75,11 @@ class _Window:
 class Breaker:
     """Watches how the calls and replies of each role end. One for a whole run."""
 
-    def __init__(self, limits: Limits = LIMITS, *, in_a_row: int = 10) -> None:
-        """``in_a_row``: so many calls of a role that failed for good, without one success between them, are enough."""
+    def __init__(self, limits: Limits = LIMITS, *, in_a_row: int = 10, to_go_on: str = "promptdescent resume") -> None:
+        """``in_a_row``: so many calls of a role that failed for good, without one success between them, are enough.
+        ``to_go_on``: the command that goes on with the run.
+        """
+        self._to_go_on = to_go_on
         self._limits = limits
         self._in_a_row = in_a_row
         self._lost_in_a_row: dict[Role, int] = {}
@@ -93,7 +96,7 @@ class Breaker:
         if lost >= self._in_a_row:
             raise TooManyFailures(
                 f"{lost} {role} calls in a row failed for good (counter {LOST!r}); the last one: {error}. What was "
-                "found and paid for is kept: see to the endpoint, then go on with `promptdescent resume`."
+                f"found and paid for is kept: see to the endpoint, then go on with `{self._to_go_on}`."
             )
         self._add(role, LOST if error else "", is_call=True, last=str(error or ""))
 
@@ -121,6 +124,6 @@ class Breaker:
             raise TooManyFailures(
                 f"{count} of the last {seen} {role} {what}, more than the limit of {limit.share:.0%} for the counter "
                 f"{end!r}{f'; the last one: {last}' if last else ''}. What was found and paid for is kept: see to the "
-                f"cause, then go on with `promptdescent resume`; --failure-limit {end.replace(' ', '-')}=SHARE sets "
+                f"cause, then go on with `{self._to_go_on}`; --failure-limit {end.replace(' ', '-')}=SHARE sets "
                 "another limit."
             )

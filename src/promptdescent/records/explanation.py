@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from promptdescent.records.notebook import pieces_html
 from promptdescent.records.task import Split
 
 
@@ -74,7 +75,9 @@ class PrunedPrompt:
     left_out: tuple[int, ...]
     """Places of the pieces that it lacks."""
     effect: Effect
-    """Score of the shorter prompt less score of the whole one."""
+    """Score of the shorter prompt less score of the whole one. Where the search chose the whole one by the same rows,
+    other prompts that lack one of the pieces each stand for it, as far as they were measured (a note says so).
+    """
 
 
 DoubtKind = Literal["looks mislabelled", "near-duplicate", "decides nothing"]
@@ -110,8 +113,9 @@ class Explanation:
     score: float
     """Of the whole prompt, on ``rows`` rows."""
     rows: int
+    """With a score under the whole prompt."""
     prompts: int
-    """Distinct prompts that were measured, the whole one included."""
+    """Distinct prompts with a score, the whole one included."""
     most_calls: int
     """Task calls that were stated beforehand as the most that can be used."""
     calls: int
@@ -124,3 +128,25 @@ class Explanation:
     doubts: tuple[RowDoubt, ...]
     notes: tuple[str, ...] = ()
     """What the measurement cannot tell, and why, in sentences."""
+    row_notes: tuple[str, ...] = ()
+    """The same of ``doubts``. In explanations of earlier versions these stand among ``notes``."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the pieces in the order of the prompt, with what they are worth."""
+        score = f"{100 * self.score:.1f} %" if 0 <= self.score <= 1 else f"{self.score:.4g}"
+        return pieces_html(
+            run=self.run,
+            title=f"What {len(self.pieces)} pieces of the prompt are worth; the whole one scores {score} on "
+            f"{self.rows:,} dev rows",
+            rows=[(self.prompt[piece.start : piece.end], *_worth(piece)) for piece in self.pieces],
+            notes=self.notes,
+        )
+
+
+def _worth(piece: PieceEffect) -> tuple[str, str]:
+    """Its effect in points, and whether it matters."""
+    if piece.locked:
+        return "cannot be left out", "-"
+    low, high = piece.average.interval
+    effect = f"{100 * piece.average.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    return effect, "yes" if piece.matters else "not shown"

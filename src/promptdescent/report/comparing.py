@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -303,6 +303,8 @@ def _why_not(first: _Read, second: _Read) -> str:
         if before != after:
             said = f" ({before} and {after})" if what != "metrics' source" else ""
             return f"their {what} differ{said}"
+    if _scoring(first) != _scoring(second):
+        return "their answers were read or judged in different ways"
     if first.manifest.objective != "mean":
         return f"their objective, {first.manifest.objective}, is no mean over rows"
     rows = [{outcome.example for outcome in one.outcomes or ()} for one in (first, second)]
@@ -312,6 +314,19 @@ def _why_not(first: _Read, second: _Read) -> str:
             f"of which {len(rows[0] & rows[1]):,} are the same"
         )
     return ""
+
+
+def _scoring(one: _Read) -> dict[str, Any]:
+    """Beside the metric, what turns a reply into a score: how it is read, and the judge with all that it is told."""
+    told = {name: value for name, value in one.settings.items() if name.startswith("judge_") and value is not None}
+    return {**told, "judge": one.manifest.judge_identity, "read": one.settings.get("read") or "default"}
+
+
+def _asking(one: _Read) -> dict[str, Any]:
+    """Beside the prompt, what decides how the task model replies."""
+    manifest = one.manifest
+    asked = {"placement": manifest.placement, "second round": one.settings.get("second_round")}
+    return {"model": manifest.task_identity, **asdict(manifest.task_model), **asked}
 
 
 def _scores(one: _Read) -> dict[str, float]:
@@ -343,9 +358,13 @@ def _notes(read: Sequence[_Read], pairs: Sequence[PairCompared]) -> tuple[str, .
         notes.append(f"The p-values are corrected for {len(tested)} comparisons by Holm's method.")
     if tested:
         compared = {run for pair in tested for run in (pair.first, pair.second)}
-        identities = {one.manifest.task_identity for one in read if one.record["id"] in compared}
-        if len(identities) > 1:
-            notes.append("The task models differ, so a difference may be the model's and not the prompt's.")
+        asked = [_asking(one) for one in read if one.record["id"] in compared]
+        differ = [name for name in asked[0] if any(other[name] != asked[0][name] for other in asked)]
+        if differ:
+            notes.append(
+                f"The task models are asked differently ({', '.join(differ)}), so a difference may come from that and not "
+                "from the prompt."
+            )
         notes.append(
             "A prompt that is chosen because it looks best on these test rows looks better than it is; "
             "rows that no run has seen would settle it."

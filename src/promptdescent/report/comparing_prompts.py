@@ -28,6 +28,9 @@ class NamedPrompt:
     test_score: float | None
     """None unless the verdict is on this prompt."""
     test_rows: int
+    all_score: float | None = None
+    """Of an evaluation on all rows of the data."""
+    all_rows: int = 0
     fate: str = ""
     """Of a candidate that is no selected one: why it was dropped, rejected or failed."""
 
@@ -102,23 +105,34 @@ def _prompt(record: Record, which: str) -> NamedPrompt:
 def _end(record: Record, which: str) -> NamedPrompt:
     """The starting prompt or the best one; of an evaluation, which has but one, that."""
     prompt, (test_score, test_rows) = record[which], _on_test(record, which)
+    dev_score, dev_rows = _evaluated(record, "dev") if record["evaluation"] else (prompt["dev_score"], prompt["rows"])
+    all_score, all_rows = _evaluated(record, "all")
     return NamedPrompt(
         run=record["id"],
         which=which,
         text=prompt["prompt"],
-        dev_score=prompt["dev_score"],
-        dev_rows=prompt["rows"],
+        dev_score=dev_score,
+        dev_rows=dev_rows,
         test_score=test_score,
         test_rows=test_rows,
+        all_score=all_score,
+        all_rows=all_rows,
     )
 
 
 def _on_test(record: Record, which: str) -> tuple[float | None, int]:
     """Score of the starting or the best prompt on the test rows, and how many they are."""
-    verdict, evaluation = record["verdict"], record["evaluation"]
-    if evaluation is not None:
-        scored = evaluation["on"] == "test" and evaluation["score"] is not None
-        return (evaluation["score"], evaluation["rows"]) if scored else (None, 0)
+    verdict = record["verdict"]
+    if record["evaluation"] is not None:
+        return _evaluated(record, "test")
     if verdict is None or not which:
         return None, 0
     return verdict[f"{which}_score"], verdict["rows"]
+
+
+def _evaluated(record: Record, on: str) -> tuple[float | None, int]:
+    """Score of an evaluation on these rows, and how many they are; None where it was on others."""
+    evaluation = record["evaluation"]
+    if evaluation is None or evaluation["on"] != on or evaluation["score"] is None:
+        return None, 0
+    return evaluation["score"], evaluation["rows"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from promptdescent.records import Outcome, Role, StepRecord
@@ -36,7 +36,7 @@ def failure_text(failures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str
     for role, counts in failures.items():
         parts = []
         if counts["attempts"]:
-            parts.append("attempts that failed: " + _counted(counts["attempts"]))
+            parts.append("attempts that failed: " + _counted(counts["attempts"], plural=_plural))
         if counts["replies"]:
             parts.append("replies without an answer: " + _counted(counts["replies"]))
         if parts:
@@ -44,5 +44,9 @@ def failure_text(failures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str
     return "\n".join(lines)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+def _counted(counts: Mapping[str, int], *, plural: Callable[[str], str] = str) -> str:
+    return ", ".join(f"{count:,} {name if count == 1 else plural(name)}" for name, count in counts.items())
+
+
+def _plural(failure: str) -> str:
+    return f"{failure[:-1]}ies" if failure.endswith("y") else f"{failure}s"

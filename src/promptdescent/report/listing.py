@@ -6,22 +6,54 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from promptdescent.report.columns import columns
+from promptdescent.report.columns import columns, terminal_width
 from promptdescent.report.record import date
-from promptdescent.report.text import one_line, score_text
+from promptdescent.report.text import one_line
 from promptdescent.store.listing import ListedRun
+from promptdescent.verdict.words import gain_text, written
 
 HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "result", "calls sent")
 
+_WHOLE = ("run", "date (UTC)", "status", "seed", "dev score", "calls sent")
+"""Columns whose cells are never wrapped."""
+_LEAST = {"recipe": 20, "models": 20, "result": 18, "tags": 12}
+"""Characters that leave room enough for a column whose cells are wrapped."""
+_LEFT_OUT = ("seed", "models", "year", "calls sent", "dev score", "tags", "recipe")
+"""What a narrow terminal has no room for, the first of them first."""
+_GAP = 2
+"""Characters between two columns."""
+
 
 def listing(runs: Sequence[ListedRun], *, terminal: bool) -> str:
-    """One line per run, safe to print; ``terminal``: as a table that is as wide as that."""
-    head: tuple[str, ...] = HEAD
-    rows = [_cells(run) for run in runs]
+    """One line per run, safe to print; ``terminal``: as a table that is as wide as that, without what it has no room
+    for.
+    """
+    named = {name: [row[place] for row in map(_cells, runs)] for place, name in enumerate(HEAD)}
     if any(run.tags for run in runs):
-        head = (*head, "tags")
-        rows = [(*row, one_line(" ".join(run.tags)) or "-") for row, run in zip(rows, runs, strict=True)]
-    return columns(head, rows, terminal=terminal)
+        named["tags"] = [one_line(" ".join(run.tags)) or "-" for run in runs]
+    if terminal:
+        _fit(named, terminal_width())
+    return columns(list(named), list(zip(*named.values(), strict=True)), terminal=terminal, whole=_WHOLE)
+
+
+def _fit(named: dict[str, list[str]], width: int) -> None:
+    """Leave out columns, and the year of the dates, until the others have room."""
+    for name in _LEFT_OUT:
+        if sum(_room(*column) for column in named.items()) + _GAP * (len(named) - 1) <= width:
+            return
+        if name == "year":
+            named["date (UTC)"] = [date.partition("-")[2] for date in named["date (UTC)"]]
+        else:
+            named.pop(name, None)
+
+
+def _room(name: str, cells: Sequence[str]) -> int:
+    """Characters that a column needs."""
+    widest = max(len(cell) for cell in (name, *cells))
+    if name not in _LEAST:
+        return widest
+    longest_word = max(len(word) for cell in (name, *cells) for word in cell.split())
+    return max(min(widest, _LEAST[name]), longest_word)
 
 
 def listing_json(runs: Sequence[ListedRun]) -> str:
@@ -37,7 +69,7 @@ def _cells(run: ListedRun) -> tuple[str, ...]:
         f"explains {one_line(run.explains)}" if run.explains else one_line(run.recipe) or "-",
         "-" if run.seed is None else str(run.seed),
         _models(run),
-        score_text(run.best_score),
+        "-" if run.best_score is None else written([run.best_score])[0](run.best_score),
         _result(run),
         f"{run.calls:,}",
     )
@@ -51,10 +83,10 @@ def _models(run: ListedRun) -> str:
 def _result(run: ListedRun) -> str:
     """What the verdict or the evaluation says, with the 95 % interval."""
     if run.verdict is not None:
-        low, high = run.verdict.interval
         what = "gain" if run.verdict.gain_shown else "no gain shown:"
-        return f"{what} {run.verdict.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+        return f"{what} {gain_text(run.verdict.difference, run.verdict.interval)}"
     if run.evaluation is not None:
-        low, high = run.evaluation.interval
-        return f"{run.evaluation.score:.3f} ({low:.3f} to {high:.3f}) on {one_line(run.evaluation.on)} rows"
+        score, _, _ = written([run.evaluation.score, *run.evaluation.interval])
+        low, high = map(score, run.evaluation.interval)
+        return f"{score(run.evaluation.score)} ({low} to {high}) on {one_line(run.evaluation.on)} rows"
     return "-"

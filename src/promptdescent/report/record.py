@@ -45,6 +45,7 @@ NOT_CANONICAL = (
     "cache",
     "created",
     "earlier_use_of_test_rows",
+    "explanation",  # measured after the run, by calls of another one
     "explains",  # an id
     "failures",
     "forecast",  # it rests on prices, and on rules of thumb that may change
@@ -96,6 +97,7 @@ def run_record(store: Store, run: str) -> Record:
         "best": _best(manifest.prompt, best),
         "verdict": _verdict(verdict, manifest.prompt, best, earlier_runs),
         "evaluation": evaluation_record(manifest, *_evaluation(store, row, events)),
+        "explanation": _explanation(events),
         "search": {
             "steps_done": steps[-1].step if steps else 0,
             "total_steps": manifest.total_steps,
@@ -214,6 +216,12 @@ def _evaluation(store: Store, row: RunRow, events: Sequence[Event]) -> tuple[Pro
     if not scores:
         return None, {}
     return scores[-1], {example.id: example for rows in store.examples(row.id).values() for example in rows}
+
+
+def _explanation(events: Sequence[Event]) -> Record | None:
+    """What was last measured of the prompt's pieces; its fields are those of ``records.Explanation``."""
+    found = _of(events, "explanation")
+    return json.loads(found[-1].payload) if found else None
 
 
 def _best(start: str, best: Candidate | None) -> Record:

@@ -166,8 +166,17 @@ def _footer(record: Record) -> str:
         lines.append(f"Replies taken from earlier runs: {foreign['count']:,}, the oldest of {foreign['oldest']}.")
     if record["status"] in ("failed", "interrupted"):
         lines.append(f"Go on: promptdescent {to_go_on(record)}")
+    lines += _more(record)
     lines.append(f"Everything about this run: promptdescent show {record['id']} --json")
     return "\n".join(lines)
+
+
+def _more(record: Record) -> list[str]:
+    """The commands that show or measure more; a run that explains another is seen in the report of that one."""
+    if record["explains"]:
+        return []
+    explain = f"explain {record['id']}, " if record["verdict"] is not None else ""
+    return [f"More: promptdescent report {record['id']}, {explain}serve"]
 
 
 def to_go_on(record: Record) -> str:

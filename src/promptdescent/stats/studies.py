@@ -106,7 +106,7 @@ def paired_t_test(differences: Sequence[float]) -> float:
     mean, error = _mean_and_error(differences)
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
-    return _two_sided_tail(abs(mean / error), len(differences) - 1)
+    return student_t_tail(abs(mean / error), len(differences) - 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -168,12 +168,12 @@ def compare_groups(groups: Mapping[str, Sequence[float]], *, confidence: float =
 
 
 @lru_cache(maxsize=256)
-def student_t_quantile(probability: float, degrees: int) -> float:
+def student_t_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's t distribution: 2.776 for 0.975 and 4 degrees of freedom.
 
     Args:
         probability: in (0, 1).
-        degrees: degrees of freedom, at least 1.
+        degrees: degrees of freedom, at least 1, not only whole numbers.
 
     Returns:
         The t below which the distribution has this probability, found by bisection of the distribution function.
@@ -189,11 +189,11 @@ def student_t_quantile(probability: float, degrees: int) -> float:
         return -student_t_quantile(1 - probability, degrees)
     two_sided = 2 * (1 - probability)
     low, high = 0.0, 1.0
-    while _two_sided_tail(high, degrees) > two_sided:
+    while student_t_tail(high, degrees) > two_sided:
         low, high = high, 2 * high
     for _ in range(_BISECTION_STEPS):
         middle = (low + high) / 2
-        if _two_sided_tail(middle, degrees) > two_sided:
+        if student_t_tail(middle, degrees) > two_sided:
             low = middle
         else:
             high = middle
@@ -212,10 +212,14 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (n - 1) / n)
 
 
-def _two_sided_tail(t: float, degrees: int) -> float:
+def student_t_tail(t: float, degrees: float) -> float:
     """P(abs(T) > t) for Student's t: the incomplete beta function at degrees / (degrees + t^2).
 
     Source: Abramowitz and Stegun (1964), 26.7.1 with 26.5.27.
+
+    Args:
+        t: at least 0.
+        degrees: degrees of freedom, at least 1, not only whole numbers.
     """
     x, complement = degrees / (degrees + t * t), t * t / (degrees + t * t)
     a, b = degrees / 2, 0.5

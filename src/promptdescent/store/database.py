@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptdescent.errors import StoreError
 from promptdescent.store.lease import AdvisoryLease, FileLease, Lease
-from promptdescent.store.schema import HEAD
+from promptdescent.store.schema import HEAD, tables
 from promptdescent.store.writer import LoopWriter, ThreadWriter, Writer
 
 if TYPE_CHECKING:
@@ -106,6 +106,21 @@ FILE = "store.db"
 def is_there(where: str | Path) -> bool:
     """Whether a store lies in the folder ``where``; of a server's database that is not known before it is opened."""
     return "://" in str(where) or (Path(where) / FILE).is_file()
+
+
+def is_empty(address: str, *, wait: float) -> bool:
+    """Whether a server's database holds no store yet. Nothing is written to it.
+
+    ``wait`` is how long to wait for the server, in seconds. Raises :class:`~promptdescent.errors.StoreError`.
+    """
+    from sqlalchemy import inspect
+
+    engine = _server_engine(address, wait=wait)
+    try:
+        with _naming(_name(engine, None)):
+            return not inspect(engine).has_table(tables().runs.name)
+    finally:
+        engine.dispose()
 
 
 def open_database(where: str | Path, *, wait: float) -> Database:

@@ -14,9 +14,11 @@ from promptdescent.store.store import Store
 
 
 def ancestors(store: Store, run_id: str) -> tuple[str, ...]:
-    """The run that a run repeats or explains, the one that this repeats, and so on, as far as the store holds them."""
-    found: list[str] = []
+    """The run that a run repeats or explains, the one that this repeats, and so on, as far as the store holds them.
+    Before the one that is explained stand the earlier runs that explain it too.
+    """
     manifest = store.manifest(run_id)
+    found = _explaining_too(store, run_id, manifest.explains) if manifest.explains else []
     origin = manifest.origin or manifest.explains
     while origin:
         try:
@@ -26,6 +28,17 @@ def ancestors(store: Store, run_id: str) -> tuple[str, ...]:
         found.append(origin)
         origin = manifest.origin
     return tuple(found)
+
+
+def _explaining_too(store: Store, run_id: str, explained: str) -> list[str]:
+    """The runs before ``run_id`` that explain the same run, the newest first."""
+    from sqlalchemy import select
+
+    runs = tables().runs
+    own = select(runs.c.number).where(runs.c.id == run_id).scalar_subquery()
+    said = runs.c.manifest.contains(f'"explains":"{explained}"', autoescape=True)
+    query = select(runs.c.id).where(said, runs.c.number < own).order_by(runs.c.number.desc())
+    return [row.id for row in store.database.read(query)]
 
 
 class LineReplies:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptdescent.records import ROLES, Role
-from promptdescent.store.schema import tables
+from promptdescent.store.schema import explains_another, tables
 from promptdescent.store.store import RunStatus, Store
 from promptdescent.store.summaries import SUMMARIZED, summary_of
 
@@ -79,6 +79,7 @@ def listed_runs(
     sort: Sort = "started",
     reverse: bool = False,
     tags: Collection[str] = (),
+    explanations: bool = False,
 ) -> tuple[ListedRun, ...]:
     """The first ``last`` runs, or all, of those that are looked for, in order.
 
@@ -90,11 +91,14 @@ def listed_runs(
         sort: the order; of equals the newest come first, and runs that lack what is sorted by come last.
         reverse: the other way round, but for those that lack it.
         tags: tags that a run must have, all of them.
+        explanations: runs that explain another one are listed too, which else only a search with the word ``explains``
+            finds.
 
     Raises :class:`~promptdescent.errors.StoreError`.
     """
     by_number = not search.split() and not tags and sort == "started" and not reverse
-    rows = store.database.read(_runs(last if by_number else None))
+    explanations = explanations or asks_for_explanations(search)
+    rows = store.database.read(_runs(last if by_number else None, explanations=explanations))
     if not rows:
         return ()
     oldest = rows[-1].number
@@ -103,7 +107,12 @@ def listed_runs(
     listed = [_listed(row, statuses[row.id], summaries.get(row.id, {})) for row in rows]
     if by_number:
         return tuple(listed)
-    return chosen(listed, search=search, sort=sort, reverse=reverse, tags=tags)[:last]
+    return chosen(listed, search=search, sort=sort, reverse=reverse, tags=tags, explanations=explanations)[:last]
+
+
+def asks_for_explanations(search: str) -> bool:
+    """Whether the words of a search ask for runs that explain another one."""
+    return "explains" in search.casefold().split()
 
 
 def chosen(
@@ -113,10 +122,16 @@ def chosen(
     sort: Sort = "started",
     reverse: bool = False,
     tags: Collection[str] = (),
+    explanations: bool = False,
 ) -> tuple[ListedRun, ...]:
     """Those of the runs that are looked for, in order; the arguments are those of :func:`listed_runs`."""
     words = search.casefold().split()
-    found = [run for run in newest_first if set(tags) <= set(run.tags) and _has(run, words)]
+    explanations = explanations or asks_for_explanations(search)
+    found = [
+        run
+        for run in newest_first
+        if (explanations or not run.explains) and set(tags) <= set(run.tags) and _has(run, words)
+    ]
     return tuple(_in_order(found, sort, reverse=reverse))
 
 
@@ -159,20 +174,22 @@ def _in_order(newest_first: Sequence[ListedRun], sort: Sort, *, reverse: bool) -
     return [*(run for _, run in known), *(run for run in newest_first if value(run) is None)]
 
 
-def count_runs(store: Store) -> int:
-    """How many runs there are."""
+def count_runs(store: Store, *, explanations: bool = False) -> int:
+    """How many runs there are; ``explanations``: with those that explain another one."""
     from sqlalchemy import func, select
 
-    return int(store.database.read(select(func.count()).select_from(tables().runs))[0][0])
+    counted = select(func.count()).select_from(tables().runs)
+    return int(store.database.read(counted if explanations else counted.where(~explains_another()))[0][0])
 
 
-def _runs(last: int | None) -> Select[Any]:
+def _runs(last: int | None, *, explanations: bool) -> Select[Any]:
     from sqlalchemy import func, select
 
     runs, attempts = tables().runs, tables().attempts
     # Attempts are numbered from 1, so the number of the last one is found in the index; counting would read them all.
     sent = select(func.max(attempts.c.attempt)).where(attempts.c.run_id == runs.c.id).scalar_subquery()
-    return select(runs, func.coalesce(sent, 0).label("calls")).order_by(runs.c.number.desc()).limit(last)
+    query = select(runs, func.coalesce(sent, 0).label("calls")).order_by(runs.c.number.desc()).limit(last)
+    return query if explanations else query.where(~explains_another())
 
 
 def _summaries(store: Store, *, since: int) -> Mapping[str, Mapping[str, Any]]:

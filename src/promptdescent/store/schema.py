@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData, Table
+    from sqlalchemy import ColumnElement, MetaData, Table
 
 HEAD = "0003"
 """Revision of the newest migration; revisions are numbers, so that a newer store is told from an older one."""
@@ -60,6 +60,12 @@ def tables() -> Tables:
     _define_runs(metadata)
     _define_calls(metadata)
     return Tables(**metadata.tables)
+
+
+def explains_another() -> ColumnElement[bool]:
+    """Whether a run explains another one, by its manifest as JSON: within a text, quotation marks have a backslash."""
+    manifest = tables().runs.c.manifest
+    return manifest.like('%"explains":"%') & manifest.not_like('%"explains":""%')
 
 
 def _define_runs(metadata: MetaData) -> None:

@@ -15,7 +15,7 @@ from promptdescent.errors import StoreError
 from promptdescent.records import Example, RunManifest, Split, from_json, to_json
 from promptdescent.store.database import Database, open_database
 from promptdescent.store.lease import Lease
-from promptdescent.store.schema import pack, tables, unpack
+from promptdescent.store.schema import explains_another, pack, tables, unpack
 from promptdescent.store.summaries import summary_of
 from promptdescent.version import __version__
 
@@ -299,8 +299,7 @@ class Store:
         runs = tables().runs
         newest_first = select(runs).order_by(runs.c.number.desc())
         if name == "latest":
-            explains = runs.c.manifest.like('%"explains":"%') & runs.c.manifest.not_like('%"explains":""%')
-            found = self.database.read(newest_first.where(~explains).limit(1))
+            found = self.database.read(newest_first.where(~explains_another()).limit(1))
         else:
             found = self.database.read(newest_first.where(runs.c.id.startswith(name, autoescape=True)))
         if name and len(found) == 1:

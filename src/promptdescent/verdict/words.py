@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from promptdescent.records import PromptScore, ScoredRows, Verdict
 
 SCORED_ROWS: Mapping[ScoredRows, str] = {"test": "test rows", "dev": "dev rows", "all": "rows of the data"}
 
 KEEP_THE_OLD = "No real gain was shown; the starting prompt may stay."
+
+DISAGREE = "Interval and test disagree, and a gain needs both."
+
+LEVEL = 0.05
+"""A test agrees with a gain if its p-value is below."""
 
 
 def sentence(verdict: Verdict, *, same_prompt: bool, earlier_runs: int) -> str:
@@ -19,7 +24,13 @@ def sentence(verdict: Verdict, *, same_prompt: bool, earlier_runs: int) -> str:
         same_prompt: whether the search ended with the starting prompt.
         earlier_runs: how many runs before this one have a verdict on some of the same rows.
     """
-    parts = [_claim(verdict, same_prompt), *_left_out(verdict), *_commonest(verdict), reuse_sentence(earlier_runs)]
+    limits = verdict_limits(verdict, earlier_runs=earlier_runs)
+    return " ".join(part for part in (_claim(verdict, same_prompt), limits) if part)
+
+
+def verdict_limits(verdict: Verdict, *, earlier_runs: int) -> str:
+    """What limits a verdict: rows left out, the commonest label, rows that are not fresh; see :func:`sentence`."""
+    parts = [*_left_out(verdict), *_commonest(verdict), reuse_sentence(earlier_runs)]
     return " ".join(part for part in parts if part)
 
 
@@ -37,15 +48,15 @@ def reuse_sentence(earlier_runs: int) -> str:
 def score_sentence(score: PromptScore) -> str:
     """What one prompt scores on its rows."""
     scores = [score.score, *(one.score for one in score.outcomes if one.score is not None)]
-    written, _, _ = _written(scores)
+    shown, _, _ = written(scores)
     low, high = score.interval
     name = "Score" if score.objective == "mean" else score.objective.capitalize()
     found = (
-        f"{name}: {written(score.score)} on {score.rows:,} {SCORED_ROWS[score.on]} "
-        f"(95 % interval {written(low)} to {written(high)}, {score.interval_method})."
+        f"{name}: {shown(score.score)} on {score.rows:,} {SCORED_ROWS[score.on]} "
+        f"(95 % interval {shown(low)} to {shown(high)}, {score.interval_method})."
     )
     common = score.commonest_answer_score
-    return found if common is None else f"{found} Always answering the commonest label would score {written(common)}."
+    return found if common is None else f"{found} Always answering the commonest label would score {shown(common)}."
 
 
 def _claim(verdict: Verdict, same_prompt: bool) -> str:
@@ -70,7 +81,13 @@ def _claim(verdict: Verdict, same_prompt: bool) -> str:
         return f"The found prompt is better: {measured}"
     if high < 0:
         return f"The found prompt is worse on the test rows: {measured} Keep the starting prompt."
-    return f"The found prompt is not shown to be better: {measured} {KEEP_THE_OLD}"
+    split = f" {DISAGREE}" if _disagree(verdict) else ""
+    return f"The found prompt is not shown to be better: {measured}{split} {KEEP_THE_OLD}"
+
+
+def _disagree(verdict: Verdict) -> bool:
+    """Whether of a gain that is not shown the interval or the test alone would speak."""
+    return verdict.difference > 0 and (verdict.interval[0] > 0) != (verdict.p_value < LEVEL)
 
 
 def _left_out(verdict: Verdict) -> list[str]:
@@ -102,13 +119,23 @@ def _formats(verdict: Verdict) -> tuple[Callable[[float], str], Callable[[float]
     """How scores and differences are written, and the unit of these: per cent and points for scores of 0 to 1."""
     outcomes = (*verdict.start_outcomes, *verdict.best_outcomes)
     scores = [one.score for one in outcomes if one.score is not None]
-    return _written([verdict.start_score, verdict.best_score, *scores])
+    return written([verdict.start_score, verdict.best_score, *scores])
 
 
-def _written(scores: Sequence[float]) -> tuple[Callable[[float], str], Callable[[float], str], str]:
+def written(scores: Iterable[float]) -> tuple[Callable[[float], str], Callable[[float], str], str]:
+    """How these scores and their differences are written, and the unit of the differences: per cent and points if all
+    scores are shares.
+    """
     if all(0 <= score <= 1 for score in scores):
         return percent, lambda gap: f"{100 * gap:+.1f}", " points"
     return lambda score: f"{score:.4g}", lambda gap: f"{gap:+.4g}", ""
+
+
+def gain_text(difference: float, interval: tuple[float, float]) -> str:
+    """A difference of scores with its interval, in points unless it is too large for shares."""
+    _, gap, unit = written(map(abs, (difference, *interval)))
+    low, high = map(gap, interval)
+    return f"{gap(difference)}{unit} ({low} to {high})"
 
 
 def percent(share: float) -> str:

@@ -17,6 +17,29 @@
     tooltip: { disableDefaultStyle: true },
   };
   let drawn = new Map();
+  const wanted = new Map(); // charts that are drawn when they come into view: each takes a tenth of a second
+
+  const put = async (place, chart) => {
+    wanted.delete(place);
+    const before = drawn.get(place);
+    const said = JSON.stringify(chart.spec);
+    if (before && before.said === said) return;
+    const made = await window.vegaEmbed(place, chart.spec, OPTIONS);
+    if (before) before.made.finalize();
+    drawn.set(place, { made, said });
+  };
+
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      if (wanted.has(target)) put(target, wanted.get(target));
+    }
+  }, { rootMargin: "300px" });
+
+  const putAll = () => {
+    for (const [place, chart] of [...wanted]) put(place, chart);
+  };
 
   const draw = async (area) => {
     const answer = await fetch(area.dataset.charts);
@@ -24,15 +47,13 @@
     for (const chart of (await answer.json()).charts) {
       const place = area.querySelector(`[data-chart="${CSS.escape(chart.name)}"]`);
       if (!place) continue;
-      const before = drawn.get(place);
-      const said = JSON.stringify(chart.spec);
       place.setAttribute("role", "img");
       place.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
-      if (before && before.said === said) continue;
-      const made = await window.vegaEmbed(place, chart.spec, OPTIONS);
-      if (before) before.made.finalize();
-      drawn.set(place, { made, said });
+      wanted.set(place, chart);
+      seen.unobserve(place);
+      seen.observe(place);
     }
+    for (const place of wanted.keys()) if (!place.isConnected) wanted.delete(place);
     drawn = new Map([...drawn].filter(([place]) => place.isConnected));
   };
 
@@ -136,11 +157,23 @@
 
   const isLive = (event) => event.target instanceof Element && event.target.id === "live";
 
-  document.addEventListener("htmx:sse:after:connection", () => say("live"));
-  document.addEventListener("htmx:sse:error", () => say("connection lost, trying again"));
+  // Of a run that does not go there is nothing to say; it may be resumed, so that the page stays connected.
+  let connected = false;
+  const sayConnected = () => {
+    if (connected) say(document.querySelector("#standing .state-running") ? "connected" : "");
+  };
+  document.addEventListener("htmx:sse:after:connection", () => {
+    connected = true;
+    sayConnected();
+  });
+  document.addEventListener("htmx:sse:error", () => {
+    connected = false;
+    say("connection lost, trying again");
+  });
   for (const name of ["htmx:error", "htmx:response:error"]) {
     document.addEventListener(name, (event) => {
       if (!isLive(event)) return;
+      connected = false;
       say("no connection, trying again");
       later(event.target);
     });
@@ -157,6 +190,7 @@
     const button = event.target instanceof Element ? event.target.closest("button[data-copy]") : null;
     if (button) copy(button);
   });
+  window.addEventListener("beforeprint", putAll);
   document.addEventListener("change", countMarked);
   document.addEventListener("keydown", (event) => {
     const search = document.getElementById("q");
@@ -169,7 +203,8 @@
   document.addEventListener("htmx:after:swap", () => {
     showCopyButtons();
     countMarked();
-    if ([...document.querySelectorAll("[data-chart]")].some((place) => !drawn.has(place))) drawAll();
+    sayConnected();
+    if ([...document.querySelectorAll("[data-chart]")].some((place) => !drawn.has(place) && !wanted.has(place))) drawAll();
   });
   document.addEventListener("DOMContentLoaded", () => {
     showCopyButtons();

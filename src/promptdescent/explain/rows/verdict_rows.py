@@ -15,8 +15,8 @@ from promptdescent.tasks.objective import choose_objective, scored_rows
 from promptdescent.tasks.splits import LEAST_TEST_ROWS
 
 
-def suspicious_test_rows(verdict: Verdict) -> tuple[RowDoubt, ...]:
-    """Test rows on which both prompts gave the same wrong answer. Two prompts are weak evidence."""
+def suspicious_test_rows(verdict: Verdict, rows: Mapping[str, Example]) -> tuple[RowDoubt, ...]:
+    """Test rows on which both prompts gave the same wrong answer. Two prompts are weak evidence. ``rows`` is by id."""
     if verdict.start_outcomes == verdict.best_outcomes:  # the search found nothing, so that one prompt was asked
         return ()
     return tuple(
@@ -29,7 +29,7 @@ def suspicious_test_rows(verdict: Verdict) -> tuple[RowDoubt, ...]:
             reason="Both prompts of the verdict answer so; two prompts are weak evidence.",
         )
         for first, second in zip(verdict.start_outcomes, verdict.best_outcomes, strict=True)
-        if agreed_otherwise(first, second)
+        if agreed_otherwise(first, second, rows[first.example].target)
     )
 
 

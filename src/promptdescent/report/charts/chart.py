@@ -11,6 +11,9 @@ WIDTH, NARROW = 640, 320
 
 HEIGHT = 260
 
+NONE = "–"
+"""In a table where there is no value."""
+
 BLUE, ORANGE, GREY = "#0b63a5", "#b34a00", "#767d85"
 """Told apart by every colour vision, and by their shapes and dashes too; at least 4.5 to 1 on white."""
 INK, GRID, AXIS = "#4a5058", "#e4e7eb", "#9aa3ad"
@@ -72,12 +75,12 @@ def styled(layers: Any, *, height: int = HEIGHT) -> dict[str, Any]:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number for a table; a dash if there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return NONE if value is None else f"{value:.{digits}f}"
 
 
 def whole(value: int | None) -> str:
     """A count for a table; a dash if there is none."""
-    return "-" if value is None else f"{value:,}"
+    return NONE if value is None else f"{value:,}"
 
 
 def values(rows: Sequence[Mapping[str, Any]]) -> Any:

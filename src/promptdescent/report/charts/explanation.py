@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from promptdescent.report.charts.chart import BLUE, GREY, INK, Chart, named, styled, values
 from promptdescent.report.page.explanation import ExplanationSection
 from promptdescent.report.text import printable
 
-_NAME = 22
-"""Characters of a piece beside its bar."""
+_LINE, _LINES = 26, 2
+"""Characters across and lines of a piece beside its bar."""
 MOST_PIECES = 40
 """Pieces that are drawn, those with the largest effects."""
 
@@ -15,18 +17,18 @@ _MATTERS, _OPEN = "raises the score", "no effect shown"
 
 
 def explanation_chart(section: ExplanationSection) -> Chart | None:
-    """Pieces with effects and intervals, in the order of the prompt; None if there is no piece."""
+    """Pieces with effects and intervals, that with the largest effect first; None if there is no piece."""
     import altair as alt
 
     if not section.pieces:
         return None
     largest = sorted(section.pieces, key=lambda piece: -abs(piece.difference))[:MOST_PIECES]
-    pieces = sorted(largest, key=lambda piece: piece.number)
+    pieces = [piece for piece in section.by_effect if piece in largest]
     factor, unit = (100, "points") if section.shares else (1, "score")
     data = values(
         [
             {
-                "piece": f"{piece.number}. {_short(printable(piece.text))}",
+                "piece": _short(f"{piece.number}. {printable(piece.text)}"),
                 "effect": factor * piece.difference,
                 "low": factor * piece.interval[0],
                 "high": factor * piece.interval[1],
@@ -35,7 +37,12 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
             for piece in pieces
         ]
     )
-    y = alt.Y("piece:N", sort=None, title=None, axis=alt.Axis(labelLimit=150, grid=False))
+    y = alt.Y(
+        "piece:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(labelExpr=r"split(datum.label, '\n')", labelLimit=200, grid=False),
+    )
     colour = alt.Color(
         "kind:N", scale=named([_MATTERS, _OPEN], [BLUE, GREY]), legend=alt.Legend(orient="top", title=None)
     )
@@ -61,15 +68,14 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
         title="What each piece is worth",
         summary=f"{matter} of {len(section.pieces)} pieces are shown to raise the score; the lines are 95 % intervals."
         f"{shown}",
-        spec=styled(alt.layer(*layers), height=60 + 26 * len(pieces)),
+        spec=styled(alt.layer(*layers), height=60 + 36 * len(pieces)),
         header=("Piece", "Effect", "Shown to raise the score"),
         rows=tuple(
             (f"{piece.number}. {piece.text.strip()}", piece.effect, "yes" if piece.matters else "no")
-            for piece in section.pieces
+            for piece in section.by_effect
         ),
     )
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _NAME else line[: _NAME - 1] + "…"
+    return "\n".join(wrap(text, _LINE, max_lines=_LINES, placeholder="…"))

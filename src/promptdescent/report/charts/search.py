@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from promptdescent.report.charts.chart import BLUE, GREY, ORANGE, Chart, named, number, styled, values, whole
+from promptdescent.report.charts.chart import BLUE, GREY, NONE, ORANGE, Chart, named, number, styled, values, whole
 from promptdescent.report.page.steps import SearchSection, Step
 
 MOST_POINTS = 240
@@ -67,7 +67,7 @@ def score_chart(search: SearchSection) -> Chart:
             (
                 step.label,
                 number(step.best_score),
-                f"{step.interval[0]:.3f} to {step.interval[1]:.3f}" if step.interval else "-",
+                f"{step.interval[0]:.3f} to {step.interval[1]:.3f}" if step.interval else NONE,
                 number(step.current_score),
                 whole(len(step.scored)),
                 whole(len(step.proposals)),
@@ -78,7 +78,7 @@ def score_chart(search: SearchSection) -> Chart:
 
 
 def budget_chart(search: SearchSection) -> Chart | None:
-    """The word budget as a learning-rate curve, with the distance really moved; None without a step."""
+    """The word budget as a learning-rate curve, with the distance really moved; None where nothing would be drawn."""
     import altair as alt
 
     steps, at = search.step_records, _places(search.steps)[1:]
@@ -97,22 +97,25 @@ def budget_chart(search: SearchSection) -> Chart | None:
         if one.distance is not None and one.id != step.current
     ]
     base = alt.Chart(lines)
-    limited = any(step.word_budget is not None for step in steps)
+    limited, kept = (any(found is not None for found in of) for of in _budgets(steps))
     layers = _others(alt, x, y, (colour, shape), others, _OTHERS)
     if limited:
         layers.append(
             _called(base, _BUDGET).mark_line(strokeWidth=2.5).encode(x=x, y=alt.Y("budget:Q", **y), color=colour)
         )
     few = len(steps) < MANY_STEPS
-    if few:
+    if few and kept:
         layers.append(
             base.mark_rule(color=ORANGE, opacity=0.45).encode(x=x, y=alt.Y("moved:Q", **y), y2=alt.Y2Datum(0))
         )
-    layers.append(
-        _called(base, _MOVED)
-        .mark_point(filled=True, size=52 if few else 14, opacity=1)
-        .encode(x=x, y=alt.Y("moved:Q", **y), color=colour, shape=shape)
-    )
+    if kept:
+        layers.append(
+            _called(base, _MOVED)
+            .mark_point(filled=True, size=52 if few else 14, opacity=1)
+            .encode(x=x, y=alt.Y("moved:Q", **y), color=colour, shape=shape)
+        )
+    if not layers:
+        return None
     return Chart(
         name="budget",
         title="Word budget",
@@ -213,6 +216,11 @@ def _others(
     return [mark.encode(x=x, y=alt.Y("least:Q", **y), y2="most:Q", color=colour)]
 
 
+def _budgets(steps: Sequence[Step]) -> tuple[list[int | None], list[int | None]]:
+    """Words allowed and words moved, by step."""
+    return [step.word_budget for step in steps], [step.moved for step in steps]
+
+
 def _budget_words(steps: Sequence[Step]) -> str:
     limits = [step.word_budget for step in steps if step.word_budget is not None]
     moved = [step.moved for step in steps if step.moved is not None]
@@ -226,4 +234,4 @@ def _budget_words(steps: Sequence[Step]) -> str:
 
 def _range(step: Step) -> str:
     distances = [one.distance for one in step.scored if one.distance is not None]
-    return f"{min(distances)} to {max(distances)}" if distances else "-"
+    return f"{min(distances)} to {max(distances)}" if distances else NONE

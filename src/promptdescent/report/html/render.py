@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptdescent.report.charts import Chart, charts_of
-from promptdescent.report.charts.chart import NARROW, WIDTH
+from promptdescent.report.charts.chart import NARROW, NONE, WIDTH
 from promptdescent.report.charts.images import inline_svg
 from promptdescent.report.page.content import RunPage
 from promptdescent.report.text import printable
@@ -20,6 +21,8 @@ from promptdescent.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
+
+_NO_BREAK = re.compile(r"(?<=\d) (?=%)|(?<=points) (?=\()")
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,7 +51,9 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters["counted"] = lambda count: f"{count:,}"
-    made.filters["score"] = lambda score: "-" if score is None else f"{score:.3f}"
+    made.filters["score"] = lambda score: NONE if score is None else f"{score:.3f}"
+    made.filters["or_none"] = lambda value: NONE if value is None else f"{value:,}"
+    made.filters["unbroken"] = unbroken
     made.tests["plain"] = lambda text: printable(text) == text
     return made
 
@@ -64,6 +69,11 @@ def _shown(value: Any) -> Any:
     from markupsafe import Markup
 
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def unbroken(text: str) -> str:
+    """Words of ours with the spaces kept together at which a line must not end. Not for prompts, which are copied."""
+    return _NO_BREAK.sub("\u00a0", text)
 
 
 def static_figures(charts: Iterable[Chart]) -> dict[str, Figure]:

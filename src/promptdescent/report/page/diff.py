@@ -28,8 +28,12 @@ class Diff:
         """How far apart the two are, in words."""
         if self.same:
             return "the same words"
-        changed = "1 word" if self.distance == 1 else f"{self.distance:,} words"
-        return f"{changed} apart; {word_count(self.before):,} words before, {word_count(self.after):,} after"
+        changed, before = _words(self.distance), _words(word_count(self.before))
+        return f"{changed} apart; {before} before, {word_count(self.after):,} after"
+
+
+def _words(count: int) -> str:
+    return f"{count:,} word{'' if count == 1 else 's'}"
 
 
 def diff_of(before: str, after: str) -> Diff:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from promptdescent.records import Effect, Explanation
+from promptdescent.records import Effect, Example, Explanation
 from promptdescent.report.page.diff import Diff, diff_of
 from promptdescent.report.page.facts import Facts
-from promptdescent.report.page.shortened import counted
+from promptdescent.report.page.shortened import counted, shortened
 from promptdescent.report.page.steps import START
+
+MOST_TURNED = 10
+"""Rows each way that a page shows of those that a piece turned."""
+LONGEST_TURNED = 300
+"""Characters of such a row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnedRow:
+    """A row whose score a piece changed. What the model replied to it is not on record."""
+
+    row: str
+    """Its id."""
+    question: str
+    target: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +51,9 @@ class Piece:
     gained: int
     """Rows that score higher with it than without it alone."""
     lost: int
+    gained_rows: tuple[TurnedRow, ...]
+    """The first of those rows, as far as they are on record."""
+    lost_rows: tuple[TurnedRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +84,11 @@ class ExplanationSection:
     shares: bool
     """Whether differences are said in points of per cent."""
 
+    @property
+    def by_effect(self) -> tuple[Piece, ...]:
+        """The pieces, that with the largest effect first."""
+        return tuple(sorted(self.pieces, key=lambda piece: -piece.difference))
+
 
 def explanation_section(facts: Facts) -> ExplanationSection | None:
     """The newest explanation on record; None if there is none."""
@@ -77,7 +100,7 @@ def explanation_section(facts: Facts) -> ExplanationSection | None:
     return ExplanationSection(
         measured=f"{counted(found.prompts, 'prompt')} made of its pieces, on {counted(found.rows, 'dev row')}; "
         f"{found.calls:,} of at most {found.most_calls:,} calls. The whole prompt scores {found.score:.3f}.",
-        pieces=_pieces(found, shares=shares),
+        pieces=_pieces(found, facts.rows, shares=shares),
         pairs=tuple(
             Pair(
                 first=pair.first + 1,
@@ -98,7 +121,7 @@ def explanation_section(facts: Facts) -> ExplanationSection | None:
     )
 
 
-def _pieces(found: Explanation, *, shares: bool) -> tuple[Piece, ...]:
+def _pieces(found: Explanation, rows: Mapping[str, Example], *, shares: bool) -> tuple[Piece, ...]:
     return tuple(
         Piece(
             number=number,
@@ -113,8 +136,22 @@ def _pieces(found: Explanation, *, shares: bool) -> tuple[Piece, ...]:
             origin=_origin(piece.brought_by),
             gained=len(piece.gained),
             lost=len(piece.lost),
+            gained_rows=_turned(piece.gained, rows),
+            lost_rows=_turned(piece.lost, rows),
         )
         for number, piece in enumerate(found.pieces, start=1)
+    )
+
+
+def _turned(ids: Sequence[str], rows: Mapping[str, Example]) -> tuple[TurnedRow, ...]:
+    known = [rows[one] for one in ids if one in rows]
+    return tuple(
+        TurnedRow(
+            row=row.id,
+            question=shortened(row.question, LONGEST_TURNED),
+            target=shortened(row.target, LONGEST_TURNED),
+        )
+        for row in known[:MOST_TURNED]
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from promptdescent.report.page.facts import Facts
 from promptdescent.report.page.shortened import counted
-from promptdescent.verdict.words import SCORED_ROWS, percent
+from promptdescent.verdict.words import SCORED_ROWS, percent, verdict_limits
 
 VerdictKind = Literal["gain", "no gain", "worse", "same prompt", "score", "none"]
 
@@ -22,6 +22,8 @@ class VerdictSection:
     """One sentence with its interval."""
     sentence: str
     """The same in full, as ``show`` prints it."""
+    brief: str = ""
+    """What the full sentence adds to the headline; empty where they have nothing in common."""
     figures: tuple[tuple[str, str], ...] = ()
     """Name and value of the numbers behind it."""
     difference: float | None = None
@@ -56,11 +58,26 @@ def _of_search(facts: Facts, found: Mapping[str, Any]) -> VerdictSection:
         kind=kind,
         headline=headline,
         sentence=found["sentence"],
+        brief=_brief(facts, found, kind),
         figures=_figures(facts, found),
         difference=None if same else found["difference"],
         interval=None if same else (low, high),
         unit="points" if facts.shares else "",
     )
+
+
+def _brief(facts: Facts, found: Mapping[str, Any], kind: VerdictKind) -> str:
+    """Test, rows, what to do, and what limits the verdict."""
+    if facts.verdict is None:
+        return ""
+    rows = counted(found["rows"], "test row")
+    test, interval = found["test"], found["interval_method"]
+    how = (
+        f"On {rows}." if kind == "same prompt" else f"{test[:1].upper()}{test[1:]} test on {rows}, {interval} interval."
+    )
+    do = {"worse": "Keep the starting prompt.", "no gain": "The starting prompt may stay."}.get(kind, "")
+    limits = verdict_limits(facts.verdict, earlier_runs=facts.record["earlier_use_of_test_rows"])
+    return " ".join(filter(None, [how, do, limits]))
 
 
 def difference_words(difference: float, low: float, high: float, *, shares: bool) -> str:
