@@ -60,7 +60,7 @@ def test_scores_that_are_no_shares_stay_as_they_are() -> None:
 
 def test_an_evaluation_says_its_score() -> None:
     scored = ListedScore(on="dev", score=0.5, interval=(0.4, 0.625))
-    assert "50.0 % (40.0 % to 62.5 %) on dev rows" in listing([replace(NEW, evaluation=scored)], terminal=False)
+    assert "50.0 % (40.0 to 62.5) on dev rows" in listing([replace(NEW, evaluation=scored)], terminal=False)
 
 
 def test_tags_have_a_column_where_some_run_has_any() -> None:

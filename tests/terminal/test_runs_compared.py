@@ -152,7 +152,7 @@ def test_a_pipe_gets_plain_columns(store: Store, folder: Path, capsys: pytest.Ca
     assert lines[0].split() == [bad, good]
     assert any(line.split()[:3] == ["recipe", "gpo", "gpo"] for line in lines)
     assert "dev score        50.0 % to 100.0 % on 2 rows" in said
-    assert "test score       40.0 % (21.9 % to 61.3 %) on 20 rows" in said
+    assert "test score       40.0 % (21.9 to 61.3) on 20 rows" in said
     assert "gain             +25.0 points (+10.0 to +40.0), shown" in said
     assert "+60.0 points (95 % interval +3" in said
     assert f"exact McNemar test on the same 20 test rows); the prompt of {good} is better." in said

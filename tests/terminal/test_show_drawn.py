@@ -38,7 +38,7 @@ def test_the_verdict_comes_first_and_all_of_the_rest_after_it(store: Store, fold
             "from the starting prompt",
             "5 words apart; 3 words before, 7 after",
             "cost used sent and paid forecast cap",
-            f"More: promptdescent report {run}",
+            f"More: promptdescent report {run}, explain {run}, serve, show {run} --json",
         )
     ]
     assert places == sorted(places)

@@ -19,7 +19,7 @@ from promptdescent.report.comparing import ComparedRun, PairCompared, RunsCompar
 from promptdescent.report.numbers import dollars
 from promptdescent.report.tables import as_csv, p_text
 from promptdescent.report.text import duration, one_line, printable
-from promptdescent.verdict.words import gain_text, written
+from promptdescent.verdict.words import gain_text, p_value_words, spread_text, written
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,11 +94,10 @@ def _dev(run: ComparedRun) -> str:
 def _test(run: ComparedRun) -> str:
     if run.test is None:
         return ""
-    around = run.test.interval or ()
-    score, _, _ = written([run.test.score, *around])
-    between = f" ({' to '.join(map(score, around))})" if around else ""
+    score, interval = run.test.score, run.test.interval
+    said = written([score])[0](score) if interval is None else spread_text(score, interval)
     what = "" if run.test.objective == "mean" else f"{run.test.objective} "
-    return f"{what}{score(run.test.score)}{between} on {run.test.rows:,} rows"
+    return f"{what}{said} on {run.test.rows:,} rows"
 
 
 def _gain(run: ComparedRun) -> str:
@@ -127,7 +126,7 @@ def _pair(pair: PairCompared) -> str:
     _, gap, unit = written(map(abs, (pair.difference, *pair.interval)))
     low, high = map(gap, pair.interval)
     evidence = (
-        f"{gap(pair.difference)}{unit} (95 % interval {low} to {high}, p = {p_text(pair.p_value)}, {pair.test} "
+        f"{gap(pair.difference)}{unit} (95 % interval {low} to {high}, {p_value_words(pair.p_value)}, {pair.test} "
         f"test on the same {pair.rows:,} test rows)"
     )
     claim = f"the prompt of {pair.better} is better" if pair.better else "neither is shown to be better"

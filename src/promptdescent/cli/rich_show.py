@@ -67,7 +67,7 @@ def _draw_search(console: Console, search: SearchSection) -> None:
         return
     scores = [_best_proposed(step) for step in search.steps]
     first, last = search.steps[0].best_score, search.steps[-1].best_score
-    line = text(f"{search.score_name.capitalize()} by step  ")
+    line = text(f"{search.score_name[0].upper()}{search.score_name[1:]} by step  ")
     line.append(sparkline(scores), style="cyan")
     if first is not None and last is not None:
         score, _, _ = written([first, last])
@@ -137,4 +137,5 @@ def _short(piece: str) -> str:
 
 
 def _more(page: RunPage) -> str:
-    return f"More: promptdescent report {page.run}, promptdescent show {page.run} --json"
+    explain = f"explain {page.run}, " if page.search is not None and page.explanation is None else ""
+    return f"More: promptdescent report {page.run}, {explain}serve, show {page.run} --json"

@@ -82,17 +82,15 @@ def rows(
     needed = needed_rows(facts, GAINS if gain is None else (gain,))
     verdicts = _robust(facts, found) if robust else None
     if file is not None:
-        left_out, why = _to_leave_out(facts, found)
-        text = review_csv(found.every, facts.rows, left_out=left_out)
+        text = review_csv(found.every, facts.rows, left_out=_to_leave_out(facts, found)[0])
         output.write_file(Path(file), text.encode(), flag="--output", force=force)
     if as_json:
         output.result(_as_json(facts, found, needed, verdicts))
     else:
         _show(facts, found, needed, verdicts)
     if file is not None:
-        output.message(
-            f"{len(found.every)} rows are in {file}, {why}: correct the column leave_out, then give it as --leave-out"
-        )
+        said = f"{len(found.every)} rows are in {file}, {_to_leave_out(facts, found)[1]}"
+        output.message(f"{said}: correct the column leave_out, then give it as --leave-out")
 
 
 def _reviewed(store: Store, name: str) -> str:

@@ -10,6 +10,7 @@ from promptdescent.dashboard.run_pages import RunPages
 from promptdescent.dashboard.shelf import Shelf
 from promptdescent.report.charts import Chart, charts_of
 from promptdescent.report.charts.chart import BLUE, GREY, ORANGE, at_width, number, styled, values, whole
+from promptdescent.report.comparing import MOST_RUNS
 from promptdescent.report.page.content import RunPage
 
 _COLOURS = (BLUE, ORANGE, GREY)
@@ -29,8 +30,8 @@ class ChartData:
         return [chart_data(chart) for chart in charts_of(self._pages.read(self._shelf.find(run)))]
 
     def of_runs(self, runs: Sequence[str]) -> list[dict[str, Any]]:
-        """The chart that has several runs in it."""
-        chart = runs_chart([self._pages.read(self._shelf.find(run)) for run in runs])
+        """The chart that has several runs in it. Raises as :meth:`Shelf.several`."""
+        chart = runs_chart([self._pages.read(found) for found in self._shelf.several(runs, most=MOST_RUNS)])
         return [chart_data(chart)] if chart else []
 
 

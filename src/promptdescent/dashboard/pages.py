@@ -110,10 +110,9 @@ class Pages:
 
     def compare(self, request: Request) -> Response:
         """Runs side by side."""
-        names = list(dict.fromkeys(filter(None, request.query_params.getlist("run"))))
-        if len(names) < 2:
+        found = self._shelf.several(request.query_params.getlist("run"), most=MOST_RUNS)
+        if len(found) < 2:
             return self._html("compare_none.html", most_compared=MOST_RUNS)
-        found = [self._shelf.find(name) for name in names]
         if len({id(one.store) for one in found}) > 1:
             raise ConfigError("runs of different tasks or seeds of a study are compared by the study's tables")
         compared = compare_runs(found[0].store, [one.row.id for one in found])

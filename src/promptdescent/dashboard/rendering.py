@@ -12,6 +12,7 @@ from promptdescent.dashboard.standing import Meter, NewStep
 from promptdescent.report.html.render import asset, environment
 from promptdescent.report.numbers import dollars
 from promptdescent.report.text import duration
+from promptdescent.verdict.words import p_value_words
 from promptdescent.version import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,7 +25,7 @@ class Views:
         self._environment = environment(TEMPLATES)
         self._environment.globals["program_version"] = __version__
         self._environment.filters.update(
-            moment=moment, money=dollars, duration=duration, meter=meter_text, cap=cap_text
+            moment=moment, money=dollars, duration=duration, meter=meter_text, cap=cap_text, p_value=p_value_words
         )
 
     def page(self, template: str, **values: Any) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptdescent.errors import StoreError
+from promptdescent.errors import ConfigError, StoreError
 from promptdescent.store.database import FILE, is_empty, is_there
 from promptdescent.store.store import RunRow, Store
 
@@ -118,6 +118,17 @@ class Shelf:
         if found:
             raise StoreError(f"{len(found)} runs start with {run!r}: give more of the id")
         raise problem or StoreError(f"no run {run!r} in {self.address}")
+
+    def several(self, names: Sequence[str], *, most: int) -> list[Found]:
+        """The runs of these names, each once; empty names are left out.
+
+        Raises :class:`~promptdescent.errors.StoreError` as :meth:`find`, and
+        :class:`~promptdescent.errors.ConfigError` for more than ``most``.
+        """
+        wanted = list(dict.fromkeys(filter(None, names)))
+        if len(wanted) > most:
+            raise ConfigError(f"at most {most} runs are compared, and {len(wanted)} are asked for")
+        return list({found.row.id: found for found in map(self.find, wanted)}.values())
 
     def holder(self, run_id: str) -> Store:
         """The store that holds the run of this id, as it is now. Raises :class:`~promptdescent.errors.StoreError`."""

@@ -362,8 +362,8 @@ def _notes(read: Sequence[_Read], pairs: Sequence[PairCompared]) -> tuple[str, .
         differ = [name for name in asked[0] if any(other[name] != asked[0][name] for other in asked)]
         if differ:
             notes.append(
-                f"The task models are asked differently ({', '.join(differ)}), so a difference may come from that and not "
-                "from the prompt."
+                f"The task models are asked differently ({', '.join(differ)}), so a difference may come from that and "
+                "not from the prompt."
             )
         notes.append(
             "A prompt that is chosen because it looks best on these test rows looks better than it is; "

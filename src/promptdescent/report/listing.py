@@ -10,7 +10,7 @@ from promptdescent.report.columns import columns, terminal_width
 from promptdescent.report.record import date
 from promptdescent.report.text import one_line
 from promptdescent.store.listing import ListedRun
-from promptdescent.verdict.words import gain_text, written
+from promptdescent.verdict.words import gain_text, spread_text, written
 
 HEAD = ("run", "date (UTC)", "status", "recipe", "seed", "models", "dev score", "result", "calls sent")
 
@@ -86,7 +86,5 @@ def _result(run: ListedRun) -> str:
         what = "gain" if run.verdict.gain_shown else "no gain shown:"
         return f"{what} {gain_text(run.verdict.difference, run.verdict.interval)}"
     if run.evaluation is not None:
-        score, _, _ = written([run.evaluation.score, *run.evaluation.interval])
-        low, high = map(score, run.evaluation.interval)
-        return f"{score(run.evaluation.score)} ({low} to {high}) on {one_line(run.evaluation.on)} rows"
+        return f"{spread_text(run.evaluation.score, run.evaluation.interval)} on {one_line(run.evaluation.on)} rows"
     return "-"

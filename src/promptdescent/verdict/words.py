@@ -69,7 +69,7 @@ def _claim(verdict: Verdict, same_prompt: bool) -> str:
     found, old = score(verdict.best_score), score(verdict.start_score)
     low, high = verdict.interval
     evidence = (
-        f"(95 % interval {gap(low)} to {gap(high)}{unit}, {_p_value(verdict.p_value)}, {verdict.test} test on "
+        f"(95 % interval {gap(low)} to {gap(high)}{unit}, {p_value_words(verdict.p_value)}, {verdict.test} test on "
         f"{_rows(verdict.rows, 'test row')})"
     )
     change = f"{gap(verdict.difference)}{unit}"
@@ -131,6 +131,13 @@ def written(scores: Iterable[float]) -> tuple[Callable[[float], str], Callable[[
     return lambda score: f"{score:.4g}", lambda gap: f"{gap:+.4g}", ""
 
 
+def spread_text(score: float, interval: tuple[float, float]) -> str:
+    """A score with its interval, as per cent if they are shares."""
+    shown, _, _ = written([score, *interval])
+    low, high = (shown(end).removesuffix(" %") for end in interval)
+    return f"{shown(score)} ({low} to {high})"
+
+
 def gain_text(difference: float, interval: tuple[float, float]) -> str:
     """A difference of scores with its interval, in points unless it is too large for shares."""
     _, gap, unit = written(map(abs, (difference, *interval)))
@@ -143,7 +150,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _p_value(p_value: float) -> str:
+def p_value_words(p_value: float) -> str:
+    """A p-value as a sentence gives it: ``p = 0.0123``."""
     if p_value < 0.001:
         return "p < 0.001"
     return f"p = {p_value:.4f}" if p_value < 0.1 else f"p = {p_value:.2f}"

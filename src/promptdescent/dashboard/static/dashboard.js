@@ -5,6 +5,7 @@
   const QUIET_MS = 1000; // least time between two drawings of the charts
   const REFRESH_MS = 3000; // of the list of runs
   const REPORT_MS = 4000; // after a step, until the report below it is read again
+  const NARROW = 480; // pixels across a chart below which the names in its legend stand below each other
   const RETRY_MS = 1500; // of a stream that never began
 
   // --- charts ---
@@ -24,6 +25,7 @@
     const before = drawn.get(place);
     const said = JSON.stringify(chart.spec);
     if (before && before.said === said) return;
+    if (place.clientWidth < NARROW) chart.spec.config.legend.columns = 1;
     const made = await window.vegaEmbed(place, chart.spec, OPTIONS);
     if (before) before.made.finalize();
     drawn.set(place, { made, said });

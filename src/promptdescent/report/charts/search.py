@@ -229,9 +229,15 @@ def _budget_words(steps: Sequence[Step]) -> str:
         if limits
         else "No step limited how many words a rewrite might change."
     )
-    return f"{said} The kept prompts changed {min(moved)} to {max(moved)} words." if moved else said
+    return f"{said} The kept prompts changed {_span(moved)} words." if moved else said
 
 
 def _range(step: Step) -> str:
     distances = [one.distance for one in step.scored if one.distance is not None]
-    return f"{min(distances)} to {max(distances)}" if distances else NONE
+    return _span(distances) if distances else NONE
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """The smallest and the largest number, or the only one."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"

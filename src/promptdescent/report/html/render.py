@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-_NO_BREAK = re.compile(r"(?<=\d) (?=%)|(?<=points) (?=\()")
+_NO_BREAK = re.compile(r"(?<=\d) (?=%|points\b)|(?<=points) (?=\()")
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -106,7 +106,8 @@ def _best_words(facts: Facts, search: SearchSection | None) -> str:
     best, start = facts.record["best"], facts.record["start"]
     if search is None or best["dev_score"] is None:
         return ""
+    name = search.score_name
     return (
-        f"{search.score_name.capitalize()} {best['dev_score']:.3f} on {best['rows']:,} rows; the starting prompt "
+        f"{name[0].upper()}{name[1:]} {best['dev_score']:.3f} on {best['rows']:,} rows; the starting prompt "
         f"{start['dev_score']:.3f}."
     )

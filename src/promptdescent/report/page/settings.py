@@ -137,10 +137,16 @@ def _commands(facts: Facts) -> tuple[Command, ...]:
     if origin and origin["forked_at"] is not None and later:
         fork = f"promptdescent rerun {origin['run']} --from-step {origin['forked_at']} --seed {later[-1][1]}"
         found.append(Command(what="The same fork", line=fork))
-    elif facts.manifest.spec:
+    elif facts.manifest.spec and _from_the_command_line(facts.settings):
         what = "The same from its files" if facts.searched else "The same score from its files"
         found.append(Command(what=what, line=command_line(facts.settings)))
     return tuple(found)
+
+
+def _from_the_command_line(settings: Mapping[str, Any]) -> bool:
+    """Whether a command can say it all: rows in memory, and models or a metric of the user's, come from Python alone."""
+    rows = settings.get("data") or settings.get("train")
+    return bool(rows) and not any(str(value).startswith("python:") for value in settings.values())
 
 
 def command_line(settings: Mapping[str, Any]) -> str:
