@@ -58,8 +58,8 @@ def word_edit_distance(before: str, after: str) -> int:
     """Smallest number of words to insert, delete or replace that turns ``before`` into ``after``.
 
     The Levenshtein (1966) distance over words, a metric, 0 when the texts differ at most in white space. By the bit
-    vectors of Myers (1999, Journal of the ACM 46:395-415) in the form of Hyyrö (2003): one column of the table of Wagner
-    and Fischer is two whole numbers, so that texts of thousands of words take milliseconds.
+    vectors of Myers (1999, Journal of the ACM 46:395-415) in the form of Hyyrö (2003): one column of the table of
+    Wagner and Fischer is two whole numbers, so that texts of thousands of words take milliseconds.
     """
     source, target = _without_common_ends(words(before), words(after))
     if not source or not target:

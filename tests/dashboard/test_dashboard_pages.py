@@ -399,3 +399,14 @@ def test_a_page_and_its_charts_are_read_once_until_something_happens(
         assert ">kept</a>" in dashboard.get(f"/runs/{run.id}").text
         assert len(read) == 2
     store.close()
+
+
+def test_runs_are_compared_once_each_and_not_too_many(dashboard: Served, runs: list[WrittenRun]) -> None:
+    first, second = runs[0].id, runs[1].id
+    twice = f"run={first}&run={first[:9]}&run={second}"
+    assert dashboard.get(f"/compare?{twice}").status == 200
+    assert len(json.loads(dashboard.get(f"/api/compare/charts?{twice}").text)["charts"]) <= 1
+    many = "&".join(f"run={number}" for number in range(40))
+    for path in ("/compare", "/api/compare/charts"):
+        answer = dashboard.get(f"{path}?{many}")
+        assert (answer.status, "at most 12 runs" in answer.text) == (400, True)

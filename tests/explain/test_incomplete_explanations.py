@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -69,12 +70,15 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Expl
 
 def test_too_few_rows_are_no_explanation(tmp_path: Path) -> None:
     run = scored_run(tmp_path)
-    slow = {"calls": 0}
+    calls: list[str] = []
+    one_at_a_time = threading.Lock()
 
     def stops(messages: list[dict[str, str]]) -> str:
-        slow["calls"] += 1
-        if slow["calls"] == 100:
-            time.sleep(0.8)
+        """The hundredth call takes longer than the cap."""
+        with one_at_a_time:
+            calls.append("")
+            if len(calls) == 100:
+                time.sleep(0.7)
         return answer(messages)
 
     stops.__qualname__, stops.__name__, stops.__module__ = answer.__qualname__, answer.__name__, answer.__module__
@@ -135,7 +139,7 @@ def test_scores_that_are_missing_here_and_there_leave_an_explanation(tmp_path: P
     broken: list[bool] = []
     run = scored_run(tmp_path, model)
     broken.append(True)
-    limits = {"attempts": 1, "failure_limit": ("lost=0.9", "missing=0.9")}
+    limits: dict[str, Any] = {"attempts": 1, "failure_limit": ("lost=0.9", "missing=0.9")}
     explanation = promptdescent.explain_run(run, store=tmp_path, task_model=model, **limits)
     assert explanation.rows == 30
     assert explanation.pieces[2].matters
@@ -175,7 +179,7 @@ def test_notes_speak_of_a_choice_only_where_a_search_made_one(
 ) -> None:
     _, _, explanation = explained
     assert not any("search chose" in note for note in explanation.notes)
-    simulated = {"task_model": "simulated:clear", "optimizer_model": "simulated:clear"}
+    simulated: dict[str, Any] = {"task_model": "simulated:clear", "optimizer_model": "simulated:clear"}
     run = scored_run(tmp_path, steps=2, max_calls=3000, **simulated)
     found = promptdescent.explain_run(run, store=tmp_path, prune=True, max_calls=1500)
     assert found.prompt != PROMPT

@@ -17,7 +17,7 @@ from promptdescent.errors import ConfigError
 from promptdescent.report.columns import columns
 from promptdescent.report.comparing import ComparedRun, PairCompared, RunsCompared, compare_runs
 from promptdescent.report.numbers import dollars
-from promptdescent.report.tables import as_csv, p_text
+from promptdescent.report.tables import as_csv
 from promptdescent.report.text import duration, one_line, printable
 from promptdescent.verdict.words import gain_text, p_value_words, spread_text, written
 

@@ -20,7 +20,7 @@ from promptdescent.stats.designs import Contrast, PairContrasts, Presence, Rowwi
 LEVEL = 0.05
 """Of every test here."""
 
-WORTH_PAIRING = 0.1
+WORTH_PAIRING = 0.2
 """Two-sided p-value up to which a piece that raises the score is tried in pairs. Two pieces that say the same each have
 half of their common effect where the rest is random. The choice is by effects, which complements keep apart from
 overlaps, so that it leaves the test of an overlap as it is; but among those chosen a loss without both is likely, and

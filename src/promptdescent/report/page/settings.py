@@ -144,7 +144,7 @@ def _commands(facts: Facts) -> tuple[Command, ...]:
 
 
 def _from_the_command_line(settings: Mapping[str, Any]) -> bool:
-    """Whether a command can say it all: rows in memory, and models or a metric of the user's, come from Python alone."""
+    """Whether a command can say it all: rows, models and metrics of the user's own come from Python."""
     rows = settings.get("data") or settings.get("train")
     return bool(rows) and not any(str(value).startswith("python:") for value in settings.values())
 
