@@ -18,7 +18,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from promptdescent.errors import ConfigError, nearest
+from promptdescent.cli import output
+from promptdescent.cli.output import ExitCode
+from promptdescent.errors import nearest
 
 _HOME = "promptdescent.cli"
 
@@ -129,7 +131,8 @@ class _OneLine(TyperCommand):
             if refused is None or error.param is None:
                 raise
             value, choices = refused["value"], _QUOTED.findall(refused["choices"])
-            raise ConfigError(f"{error.param.opts[0]} {value}: no such choice; {nearest(value, choices)}") from None
+            output.error(f"{error.param.opts[0]} {value}: no such choice; {nearest(value, choices)}")
+            raise typer.Exit(ExitCode.INPUT) from None
 
 
 @cache
