@@ -139,7 +139,7 @@ def shifted(seed: int, *, factors: int, prompts: int, shift: float, missing: flo
 
 @pytest.mark.parametrize("missing", [0.0, 0.1], ids=["complete", "some-missing"])
 def test_intervals_cover_what_a_wording_does_to_all_rows_at_once(missing: float) -> None:
-    factors, seeds = 5, 12 if missing else 40
+    factors, seeds = 5, 8 if missing else 30
     covered = claimed = pairs_covered = 0
     for seed in range(seeds):
         fitted = shifted(seed, factors=factors, prompts=24, shift=0.05, missing=missing)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from promptdescent.cli.explain_text import explanation_text
 from promptdescent.errors import ConfigError, RunFailed, TooManyFailures
 from promptdescent.explain.measurement import WHOLE, Measurement
 from promptdescent.explain.pieces import cut
-from promptdescent.records import ROLES, Evaluation, Example, Outcome, Prompt
+from promptdescent.records import ROLES, Evaluation, Example, Outcome, Prompt, to_json
 from promptdescent.records.explanation import Effect, Explanation
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Store
@@ -186,6 +188,33 @@ def test_notes_speak_of_a_choice_only_where_a_search_made_one(
     assert any("the search chose the prompt among others" in note for note in found.notes)
     if found.pruned is not None:
         assert any("the luck of having been chosen" in note for note in found.notes)
+
+
+def test_rows_that_only_the_whole_prompt_was_scored_on_count_for_nothing(
+    explained: tuple[Path, str, Explanation], tmp_path: Path
+) -> None:
+    _, _, full = explained
+
+    def on_rows(count: int) -> Explanation:
+        pieces = (
+            replace(piece, average=replace(piece.average, rows=count), removed=None, gained=(), lost=())
+            for piece in full.pieces
+        )
+        return replace(full, pieces=tuple(pieces))
+
+    assert "on 30 dev rows;" in explanation_text(full, explained="abc", terminal=False)
+    assert "on 30 dev rows, effects on 22 of them;" in explanation_text(on_rows(22), explained="abc", terminal=False)
+    run = scored_run(tmp_path)
+
+    async def keep(explanation: Explanation) -> None:
+        await store.append(run, "explanation", to_json(explanation))
+
+    for rows_behind, kept in ((31, True), (22, False)):
+        with closing(Store.open(tmp_path)) as store:
+            store.claim(run)
+            asyncio.run(keep(on_rows(rows_behind)))
+        again = promptdescent.explain_run(run, store=tmp_path, task_model=answer)
+        assert any("keeps the explanation" in note for note in again.notes) is kept
 
 
 @pytest.mark.anyio

@@ -32,6 +32,9 @@ def test_report_opens_from_disk_everywhere(tmp_path: Path) -> None:
             button.press("Enter")
             assert "Copied" in button.inner_text()
             assert seen.page.evaluate("window.copied") == page.best
+            edge = seen.page.locator("#figure-explanation").bounding_box()["x"]
+            labels = seen.page.locator("#figure-explanation .wide svg text").all()
+            assert min(label.bounding_box()["x"] for label in labels) >= edge, "a name sticks out"
             assert (seen.errors, seen.requests) == ([], [address])
             dark_ink = "getComputedStyle(document.querySelector('.chart path[stroke=\"#0b63a5\"]')).stroke"
             light = seen.page.evaluate(dark_ink)

@@ -178,8 +178,8 @@ _KINDS = {
 }
 _WEAK = (
     "Suspicious test rows are those on which both prompts give the same wrong answer, which is weak evidence, and near "
-    "copies with another target. Leaving out rows that both prompts fail on raises both scores; it does not change "
-    "which prompt is better, and the exact McNemar test comes to the same p-value."
+    "copies with another target. Leaving out rows that both prompts fail on raises both scores, and says little about "
+    "which of the two is better."
 )
 
 
