@@ -20,7 +20,7 @@ from promptdescent.errors import ConfigError
 from promptdescent.report.charts import charts_of
 from promptdescent.report.charts.chart import at_width
 from promptdescent.report.charts.images import inline_svg
-from promptdescent.report.html.render import environment, live_figures, report_html, static_figures
+from promptdescent.report.html.render import environment, live_figures, report_html, static_figures, unbroken
 from promptdescent.report.page.content import RunPage, read_page
 from promptdescent.report.page.diff import diff_of
 from promptdescent.store.store import Store
@@ -173,6 +173,19 @@ def test_figures_have_words_and_numbers_for_those_who_do_not_see_them(page: RunP
     assert page.search is not None
     assert len(charts[0].rows) == len(page.search.steps)
     assert charts[0].rows[-1][:2] == ("3", "0.900")
+
+
+def test_rows_that_a_piece_turned_are_listed(hostile: str) -> None:
+    text = "".join(Read(hostile[hostile.index("<main") :].partition("<script>")[0].replace("</body>", "")).text)
+    assert "12 rows score higher with it; 10 shown" in text
+    assert "1 row scores lower with it" in text
+    assert "95\u00a0% interval" in text
+    assert text.count("95 %") == 1, "only in the sentence that is heard, and not seen"
+
+
+def test_words_that_belong_together_stay_on_a_line() -> None:
+    said = "+3.0 points (95 % interval) of 4 rows"
+    assert unbroken(said) == "+3.0\u00a0points\u00a0(95\u00a0% interval) of 4 rows"
 
 
 def test_figures_of_a_live_page_are_places_to_fill(page: RunPage) -> None:

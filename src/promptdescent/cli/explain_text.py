@@ -43,8 +43,10 @@ def stopped_text(record: Record, explained: str) -> str:
 
 
 def _headline(explanation: Explanation) -> str:
+    behind = max(piece.average.rows for piece in explanation.pieces)
+    fewer = f", effects on {behind} of them" if behind < explanation.rows else ""
     return (
-        f"Score {explanation.score:.3f} on {explanation.rows} dev rows; {explanation.prompts} prompts, "
+        f"Score {explanation.score:.3f} on {explanation.rows} dev rows{fewer}; {explanation.prompts} prompts, "
         f"{explanation.calls:,} calls of at most {explanation.most_calls:,}."
     )
 

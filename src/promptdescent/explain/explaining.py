@@ -230,14 +230,16 @@ def _fuller(explanation: Explanation, store: Store, run: str, *, pruned: bool) -
     before = json.loads(newest.payload) if newest else {}
     if before.get("prompt") != explanation.prompt:
         return ""
-    rows, prompts, shorter = before["rows"], before["prompts"], bool(before.get("pruned"))
-    fewer = explanation.rows < rows or explanation.prompts + (PRUNING if pruned else 0) < prompts
-    loses_shorter = shorter and not pruned and explanation.rows <= rows
+    prompts, shorter = before["prompts"], bool(before.get("pruned"))
+    rows = max(piece["average"]["rows"] for piece in before["pieces"])
+    behind = max(piece.average.rows for piece in explanation.pieces)
+    fewer = behind < rows or explanation.prompts + (PRUNING if pruned else 0) < prompts
+    loses_shorter = shorter and not pruned and behind <= rows
     if not (fewer or loses_shorter):
         return ""
     return (
         f"Run {run} keeps the explanation that is on record, of {rows} rows and {prompts} prompts"
-        f"{' with a shorter prompt' if shorter else ''}; this one, of {explanation.rows} rows and "
+        f"{' with a shorter prompt' if shorter else ''}; this one, of {behind} rows and "
         f"{explanation.prompts} prompts, does not take its place."
     )
 

@@ -170,7 +170,7 @@ def _about_shorter(measured: Measured) -> list[str]:
     """How a shorter prompt was judged; that none was found, where one was looked for."""
     shorter = measured.shorter
     if shorter is None:
-        return ["No shorter prompt that was tried loses nothing measurable."] if measured.plan.tries else []
+        return ["No shorter prompt was found that loses nothing measurable."] if measured.plan.tries else []
     notes = [
         "The pieces that the shorter prompt lacks were chosen by the same rows"
         + (f", and it is the last of {shorter.tried} that were tried" if shorter.tried > 1 else "")

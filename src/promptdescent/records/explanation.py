@@ -103,7 +103,9 @@ class RowDoubt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """What ``promptdescent explain`` measured of a prompt, on the dev rows of its run."""
+    """What ``promptdescent explain`` measured of a prompt, on the dev rows of its run. Where it was cut short, effects
+    rest on fewer rows than the score: see :attr:`Effect.rows`.
+    """
 
     run: str
     """Id of the run that holds the calls of the measurement."""

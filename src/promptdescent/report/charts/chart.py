@@ -11,7 +11,7 @@ WIDTH, NARROW = 640, 320
 
 HEIGHT = 260
 
-NONE = "–"
+NONE = "\u2013"
 """In a table where there is no value."""
 
 BLUE, ORANGE, GREY = "#0b63a5", "#b34a00", "#767d85"

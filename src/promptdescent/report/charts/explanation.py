@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import wrap
+from typing import Any
 
 from promptdescent.report.charts.chart import BLUE, GREY, INK, Chart, named, styled, values
 from promptdescent.report.page.explanation import ExplanationSection
@@ -10,6 +12,8 @@ from promptdescent.report.text import printable
 
 _LINE, _LINES = 26, 2
 """Characters across and lines of a piece beside its bar."""
+_CHARACTER = 7
+"""Pixels across a character at most on average, in whichever letters a browser has: room that is kept for it."""
 MOST_PIECES = 40
 """Pieces that are drawn, those with the largest effects."""
 
@@ -25,10 +29,11 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
     largest = sorted(section.pieces, key=lambda piece: -abs(piece.difference))[:MOST_PIECES]
     pieces = [piece for piece in section.by_effect if piece in largest]
     factor, unit = (100, "points") if section.shares else (1, "score")
+    names = {piece.number: _short(f"{piece.number}. {printable(piece.text)}") for piece in pieces}
     data = values(
         [
             {
-                "piece": _short(f"{piece.number}. {printable(piece.text)}"),
+                "piece": names[piece.number],
                 "effect": factor * piece.difference,
                 "low": factor * piece.interval[0],
                 "high": factor * piece.interval[1],
@@ -37,12 +42,7 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
             for piece in pieces
         ]
     )
-    y = alt.Y(
-        "piece:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelExpr=r"split(datum.label, '\n')", labelLimit=200, grid=False),
-    )
+    y = alt.Y("piece:N", sort=None, title=None, axis=_piece_axis([*names.values()]))
     colour = alt.Color(
         "kind:N", scale=named([_MATTERS, _OPEN], [BLUE, GREY]), legend=alt.Legend(orient="top", title=None)
     )
@@ -74,6 +74,16 @@ def explanation_chart(section: ExplanationSection) -> Chart | None:
             (f"{piece.number}. {piece.text.strip()}", piece.effect, "yes" if piece.matters else "no")
             for piece in section.by_effect
         ),
+    )
+
+
+def _piece_axis(names: Sequence[str]) -> Any:
+    """Names in lines below each other, with room for them all."""
+    import altair as alt
+
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    return alt.Axis(
+        labelExpr=r"split(datum.label, '\n')", labelLimit=_CHARACTER * _LINE, minExtent=_CHARACTER * longest, grid=False
     )
 
 
