@@ -60,6 +60,7 @@ def drawn(page: Watched, charts: int) -> None:
     expect(places).to_have_count(charts, timeout=8 * SECOND)
     for place in range(charts):  # a chart is drawn when it comes into view
         places.nth(place).scroll_into_view_if_needed()
+        expect(places.nth(place).locator("svg")).to_have_count(1, timeout=8 * SECOND)
     # Not by wait_for_function, which makes code from text, as the policy forbids.
     expect(page.page.locator("[data-chart] svg")).to_have_count(charts, timeout=8 * SECOND)
 
