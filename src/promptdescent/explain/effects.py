@@ -15,7 +15,7 @@ from itertools import combinations
 
 from promptdescent.records.explanation import Effect
 from promptdescent.stats import holm, mean_interval, paired_score_interval
-from promptdescent.stats.designs import Contrast, PairContrasts, Presence, RowwiseEffects
+from promptdescent.stats.designs import Contrast, PairContrasts, RowwiseEffects
 
 LEVEL = 0.05
 """Of every test here."""
@@ -118,11 +118,6 @@ def _worth_pairing(fitted: RowwiseEffects, pieces: int) -> list[tuple[int, int]]
     while len(live) * (len(live) - 1) // 2 > fitted.prompts * PAIRS_PER_PROMPT:
         live.pop()
     return list(combinations(sorted(live), 2))
-
-
-def fit(design: Sequence[Presence], scores: Sequence[Sequence[float | None]]) -> RowwiseEffects:
-    """The pieces fitted to every row; ``scores`` are those of the prompts of the design, row by row."""
-    return RowwiseEffects(design, scores)
 
 
 def effect_of(values: Sequence[float]) -> Effect:

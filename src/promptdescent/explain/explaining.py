@@ -18,7 +18,7 @@ from promptdescent.context_check import check_context
 from promptdescent.engine import RunEngine, RunSetup
 from promptdescent.errors import ConfigError, RunFailed, StoreError, nearest
 from promptdescent.explain.budget import capped, foreseen, most_scored
-from promptdescent.explain.effects import averages, cautions, fit, overlaps
+from promptdescent.explain.effects import averages, cautions, overlaps
 from promptdescent.explain.measurement import WHOLE, Measurement
 from promptdescent.explain.plan import FEWEST_ROWS, PRUNING, Plan, make_plan
 from promptdescent.explain.pruning import Shorter, shorten
@@ -34,6 +34,7 @@ from promptdescent.records import Prompt, RunManifest, RunObserver, to_json
 from promptdescent.records.explanation import Explanation
 from promptdescent.run_record import RunRecord
 from promptdescent.runner import Confirm
+from promptdescent.stats.designs import RowwiseEffects
 from promptdescent.store.store import Store
 from promptdescent.tasks.task import Task
 from promptdescent.verdict.comparison import measure
@@ -157,7 +158,7 @@ async def _measure(prepared: Prepared, setup: RunSetup, engine: RunEngine) -> Ex
     await measurement.measure(plan.first)
     free = subject.pieces.free
     design = [tuple(place not in lacking for place in free) for lacking in plan.design]
-    fitted = fit(design, [measurement.scores(lacking) for lacking in plan.design])
+    fitted = RowwiseEffects(design, [measurement.scores(lacking) for lacking in plan.design])
     told = min(fitted.rows, sum(score is not None for score in measurement.scores(WHOLE)))
     if told < FEWEST_ROWS:
         raise RunFailed(
