@@ -279,6 +279,7 @@ def test_a_fork_shares_the_past_and_goes_its_own_way(tmp_path: Path, monkeypatch
     assert shown(tmp_path / "elsewhere", replayed.run)["origin"] == {"run": after["id"], "forked_at": None}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_and_resumed_is_replayed(tmp_path: Path) -> None:
     arguments = optimize_arguments(write_rows(tmp_path / "rows.csv"), tmp_path / "store", steps=2, concurrency=8)
     assert kill_after(

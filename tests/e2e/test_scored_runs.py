@@ -33,6 +33,7 @@ def test_a_judged_run_finds_a_better_prompt_and_accounts_for_its_judge(rows: Pat
     assert "Scores are grades by simulated:plain on a scale of 1-5." in done.stdout
 
 
+@pytest.mark.slow
 def test_repeats_are_calls_within_the_cap_and_their_agreement_is_told(rows: Path, tmp_path: Path) -> None:
     cap = 3200
     settings = {**JUDGED, "judge_repeats": 3, "judge_temperature": 0.7, "max_calls": cap, "steps": 18}
@@ -132,6 +133,7 @@ def test_f1_is_what_the_search_and_the_verdict_go_by(rows: Path, tmp_path: Path)
     assert "judge" not in shown["usage"]
 
 
+@pytest.mark.slow
 def test_length_has_its_price_in_the_search_alone(rows: Path, tmp_path: Path) -> None:
     run(*optimize_arguments(rows, tmp_path / "free"))
     done = run(*optimize_arguments(rows, tmp_path / "dear", length_cost=0.05))

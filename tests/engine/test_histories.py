@@ -258,7 +258,9 @@ def test_many_histories(history: History, stage: Stage) -> None:
     check(history, stage)
 
 
-@pytest.mark.parametrize("concurrency", [1, 8, 32])
+@pytest.mark.parametrize(
+    "concurrency", [pytest.param(1, marks=pytest.mark.slow), 8, pytest.param(32, marks=pytest.mark.slow)]
+)
 def test_kills_with_replies_in_flight(concurrency: int, stage: Stage) -> None:
     """A kill loses what was in flight and nothing else."""
     kills = (20, 30, 40)

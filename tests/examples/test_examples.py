@@ -39,6 +39,7 @@ def test_a_part_of_ones_own_finds_a_better_prompt(tmp_path: Path) -> None:
     assert float(found[2]) > 0.5
 
 
+@pytest.mark.slow
 def test_an_ablation_has_a_line_for_every_variant(tmp_path: Path) -> None:
     head, first, *others = run("ablation.py", tmp_path).splitlines()
     assert head.split("  ")[0] == "variant"

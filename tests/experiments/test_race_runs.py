@@ -155,6 +155,7 @@ def test_given_again_only_holes_are_tried_again(raced: tuple[Path, RacePlan, Rac
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_race_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "race"
     code = (

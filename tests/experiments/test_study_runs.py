@@ -206,6 +206,7 @@ def test_killed_in_the_middle_and_resumed_it_is_the_same_study(
     assert MIDDLE <= before < replies(tmp_path) == replies(folder / "study")
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_leaves_every_run_on_record(
     whole: tuple[Path, StudyRecord, Watch], tmp_path: Path
 ) -> None:

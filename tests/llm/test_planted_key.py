@@ -228,6 +228,7 @@ async def test_a_crash_and_a_kill_leave_no_key_behind(shell: Shell) -> None:
     assert places(shell.folder) == []
 
 
+@pytest.mark.slow
 async def test_a_study_leaves_no_key_anywhere(shell: Shell) -> None:
     echo = Echo(fails=lambda number: 500 if number % 20 == 0 else None)
     async with serving(echo) as base_url:
