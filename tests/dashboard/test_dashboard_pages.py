@@ -410,3 +410,9 @@ def test_runs_are_compared_once_each_and_not_too_many(dashboard: Served, runs: l
     for path in ("/compare", "/api/compare/charts"):
         answer = dashboard.get(f"{path}?{many}")
         assert (answer.status, "at most 12 runs" in answer.text) == (400, True)
+
+
+def test_htmx_begins_when_its_extension_is_there(dashboard: Served, runs: list[WrittenRun]) -> None:
+    """A deferred htmx begins by a timer, which may end before the next script is there: then no stream is asked for."""
+    scripts = re.findall(r'<script src="/static/vendor/(htmx|hx-sse)\.min\.js"([^>]*)>', dashboard.get("/").text)
+    assert scripts == [("htmx", ""), ("hx-sse", "")]

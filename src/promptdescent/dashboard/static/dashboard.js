@@ -164,10 +164,12 @@
   const sayConnected = () => {
     if (connected) say(document.querySelector("#standing .state-running") ? "connected" : "");
   };
-  document.addEventListener("htmx:sse:after:connection", () => {
-    connected = true;
-    sayConnected();
-  });
+  for (const name of ["htmx:sse:after:connection", "htmx:sse:after:message"]) {
+    document.addEventListener(name, () => {
+      connected = true;
+      sayConnected();
+    });
+  }
   document.addEventListener("htmx:sse:error", () => {
     connected = false;
     say("connection lost, trying again");
