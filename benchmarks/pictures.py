@@ -42,8 +42,9 @@ def main() -> None:
     to = Path(given.to).resolve()
     to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        store = (given.store and str(Path(given.store).resolve())) or ".promptdescent"
-        os.chdir(temporary)  # so that pictures show the default store
+        place = Path(given.store).resolve() if given.store else Path(temporary) / ".promptdescent"
+        os.chdir(place.parent)  # so that pictures show a name and no path
+        store = place.name
         first = _found(store, given.seed) or _search(store, given.seed)
         _command("explain", first, "--store", store)
         report = Path(temporary) / "report.html"
