@@ -51,6 +51,7 @@ def test_a_search_of_whole_steps_ends_where_the_next_one_may_not_fit(tmp_path: P
     assert CAP - used < CAP / 2
 
 
+@pytest.mark.slow
 def test_it_ends_at_the_same_place_at_any_concurrency_and_with_cached_replies(tmp_path: Path) -> None:
     ends = []
     for store, concurrency in (("a", 1), ("b", 32), ("b", 7)):

@@ -123,6 +123,7 @@ def test_a_judge_that_never_grades_ends_the_run_loudly(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_f1_is_what_the_search_and_the_verdict_go_by(rows: Path, tmp_path: Path) -> None:
     done = run(*optimize_arguments(rows, tmp_path, metric="f1", steps=2))
     shown: dict[str, Any] = record(tmp_path)

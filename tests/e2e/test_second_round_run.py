@@ -184,6 +184,7 @@ def arguments(store: Path, rows: Path, **flags: object) -> list[object]:
     return optimize_arguments(rows, store, **{**settings, "task_model": "simulated:slow", "concurrency": 16, **flags})
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_without_paying_twice(rows: Path, first: dict[str, Any], tmp_path: Path) -> None:
     assert kill_after(150, tmp_path, *arguments(tmp_path, rows))
     promptdescent.resume(store=tmp_path)
@@ -196,6 +197,7 @@ def test_a_killed_run_is_resumed_without_paying_twice(rows: Path, first: dict[st
     assert found["verdict"]["difference"] == first["verdict"]["difference"]
 
 
+@pytest.mark.slow
 def test_the_text_of_a_file_is_kept_and_a_changed_file_is_seen(
     rows: Path, first: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_token_cap_ends_the_search_and_not_the_run(rows: Path, tmp_path: Path)
     assert shown["verdict"]["rows"] == 144
 
 
+@pytest.mark.slow
 def test_without_a_gain_the_exit_code_is_four_only_if_asked(rows: Path, tmp_path: Path) -> None:
     best = optimum(("complaint", "praise", "question")).instruction
     arguments = optimize_arguments(rows, tmp_path, prompt=best, steps=1, candidates=2)
