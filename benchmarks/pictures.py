@@ -2,9 +2,9 @@
 
     python benchmarks/pictures.py [--store FOLDER] [--seed N] [--to docs/images]
 
-Makes two searches of six steps on the demo's rows, explains the prompt of the first, and photographs the report, the
-live page while the second search is at work, and both runs side by side, with the Chromium of this machine. About
-fifteen minutes on two cores; with a ``--store`` that holds runs of these searches already, they are taken from there.
+Makes two searches of six steps on the demo's rows, explains the prompt of the first, and photographs its report, and the
+live page while the second search is at work, with the Chromium of this machine. About ten minutes on two cores; the
+first search is taken from a ``--store`` that holds it already.
 Nothing is retouched: what the pictures show is what the commands write.
 """
 
@@ -53,9 +53,7 @@ def main() -> None:
             _shoot(browser, report.as_uri(), to / "report.png", WIDE, "light")
             _shoot(browser, report.as_uri(), to / "report-phone.png", PHONE, "dark")
             with _served(store) as address:
-                second = _found(store, given.seed + 1) or _photographed(browser, address, store, given.seed + 1, to)
-                both = f"{address}compare?run={first}&run={second}"
-                _shoot(browser, both, to / "compare.png", WIDE, "light")
+                _photograph_search(browser, address, store, given.seed + 1, to)
 
 
 def _spec(seed: int) -> RunSpec:
@@ -81,10 +79,9 @@ def _found(store: str, seed: int) -> str:
         opened.close()
 
 
-def _photographed(browser: Any, address: str, store: str, seed: int, to: Path) -> str:
+def _photograph_search(browser: Any, address: str, store: str, seed: int, to: Path) -> None:
     """Make a search, and photograph its page when half of its steps are done."""
-    made: list[str] = []
-    thread = threading.Thread(target=lambda: made.append(_search(store, seed)))
+    thread = threading.Thread(target=_search, args=(store, seed))
     thread.start()
     try:
         page = browser.new_page(viewport=WIDE, color_scheme="light")
@@ -95,7 +92,6 @@ def _photographed(browser: Any, address: str, store: str, seed: int, to: Path) -
         page.close()
     finally:
         thread.join()
-    return made[0]
 
 
 def _at_work(store: str) -> str:
