@@ -2,9 +2,9 @@
 
     python benchmarks/pictures.py [--store FOLDER] [--seed N] [--to docs/images]
 
-Makes two searches of six steps on the demo's rows, explains the prompt of the first, and photographs its report, and the
-live page while the second search is at work, with the Chromium of this machine. About ten minutes on two cores; the
-first search is taken from a ``--store`` that holds it already.
+Makes two searches of six steps on the demo's rows, explains the prompt of the first, and photographs its report, and
+the live page while the second search is at work, with the Chromium of this machine. About ten minutes on two cores;
+the first search is taken from a ``--store`` that holds it already.
 Nothing is retouched: what the pictures show is what the commands write.
 """
 
