@@ -93,6 +93,7 @@ def paid(record: dict[str, Any], *what: str) -> int:
 # --- counted ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_row_takes_two_calls_unless_its_first_reply_is_empty(many: list[dict[str, str]], tmp_path: Path) -> None:
     one, two = scored(many, tmp_path), scored(many, tmp_path, second_round=ASK)
     before, after = one["evaluation"]["outcomes"], two["evaluation"]["outcomes"]

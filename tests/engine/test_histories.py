@@ -1,6 +1,6 @@
 """Any history of faults, kills and caps ends where an undisturbed run on the same replies ends, and costs what it may.
 
-The fast lane goes through the same 8 histories each time, the slow lane (``-m slow``) through 500 new ones, or as many
+The fast lane goes through the same 5 histories each time, the slow lane (``-m slow``) through 500 new ones, or as many
 as ``PROMPTDESCENT_HISTORIES`` says.
 """
 
@@ -23,7 +23,7 @@ from worlds import Account, Worlds, account_of, canonical_of, count_runs
 from clients import Client
 from whole_runs import count_in_flight, count_replies
 
-FEW = 8
+FEW = 5
 MANY = int(os.environ.get("PROMPTDESCENT_HISTORIES", "500"))
 
 ATTEMPTS = 60

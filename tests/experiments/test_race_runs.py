@@ -235,6 +235,7 @@ def test_a_pattern_that_takes_for_ever_ends_with_nobody_there_to_end_it() -> Non
     assert done.returncode == -signal.SIGALRM
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_searches(tmp_path: Path) -> None:
     task = race_task(concurrency=1)  # with more, the cap may find other calls in flight
     plan = race_plan([script("random_search")], peers=tmp_path, tasks=[task], task_tokens=1500)
@@ -242,6 +243,7 @@ def test_equal_seeds_give_equal_searches(tmp_path: Path) -> None:
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
 
 
+@pytest.mark.slow
 def test_a_raw_optimizer_model_is_asked_through_the_proxy(tmp_path: Path) -> None:
     task = race_task(optimizer_style="few-shot")
     plan = race_plan(["gpo"], peers=tmp_path, tasks=[task], task_tokens=3000, optimizer_tokens=3000)

@@ -94,6 +94,7 @@ def test_field_that_no_target_has_is_found_early() -> None:
         JsonField("meta.long").check(targets)
 
 
+@pytest.mark.slow
 def test_braces_without_end_take_no_time() -> None:
     assert JsonField("n").score("{" * 100_000, row("1")).answer is None
     assert JsonField("n").score('{"a":' * 50_000, row("1")).answer is None
