@@ -292,7 +292,7 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
     rows = (*task.train, *task.dev, *task.test)
     notes: list[str] = []
 
-    def named(role: Role) -> LLM:
+    def named(role: Role, *, beside: LLM | None = None) -> LLM:
         model = spec.model(role)
         return open_model(
             model.settings.name,
@@ -304,6 +304,7 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
             labels=task.labels,
             ray=spec.cluster,
             engines=spec.concurrency,
+            beside=beside,
         )
 
     task_model = given.task_model or named("task")
@@ -313,11 +314,11 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
     elif optimizer_model is None and spec.optimizer_model is None:
         notes.append("The optimizer model is the task model; --optimizer-model names another one.")
     if optimizer_model is None:
-        optimizer_model = task_model if _same_model(spec, given) else named("optimizer")
+        optimizer_model = task_model if _same_model(spec, given) else named("optimizer", beside=task_model)
     return Models(
         task=task_model,
         optimizer=optimizer_model,
-        judge=(given.judge_model or named("judge")) if isinstance(task.metric, Judge) else None,
+        judge=(given.judge_model or named("judge", beside=task_model)) if isinstance(task.metric, Judge) else None,
         similarity=EmbeddingSimilarity(given.embedder) if given.embedder else LexicalSimilarity(),
         concurrency=spec.concurrency or (None if _asks_endpoints(spec) else FIRST_LEVEL),
         remote=_is_remote(spec, given),

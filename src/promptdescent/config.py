@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from promptdescent.cluster import check_address
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.input_files import read_yaml
+from promptdescent.llm.writer import WRITER_MODEL
 from promptdescent.records import ModelSettings, Placement, Role, ScoredRows
 
 Cache = Literal["store", "run", "off"]
-Style = Literal["chat", "few-shot"]
+Style = Literal["chat", "few-shot", "writer"]
 
 PATHS = ("data", "train", "dev", "test", "leave_out")
 TEXTS = ("prompt", "second_round", "judge_rubric", "recipe")
@@ -118,8 +119,10 @@ class RunSpec:
     task_max_tokens: int = 256
     optimizer_max_tokens: int = 512
     judge_max_tokens: int = 256
-    optimizer_style: Style = "chat"
-    """``few-shot`` for a small model that is asked by raw completion."""
+    optimizer_style: Style | None = None
+    """``few-shot`` for a small model that is asked by raw completion, ``writer`` for one that was trained to write
+    prompts; by default what the model is made for.
+    """
 
     # the search
     recipe: str | Mapping[str, Any] = "gpo"
@@ -228,12 +231,14 @@ class RunSpec:
                 api_key_env=self.task_api_key_env,
             )
         same = self.optimizer_model is None
+        name = self.optimizer_model or self.task_model
+        style = self.optimizer_style or ("writer" if name == WRITER_MODEL else "chat")
         settings = ModelSettings(
-            name=self.optimizer_model or self.task_model,
+            name=name,
             temperature=self.optimizer_temperature,
             max_tokens=self.optimizer_max_tokens,
-            style=self.optimizer_style,
-            stop=("\n",) if self.optimizer_style == "few-shot" else (),
+            style=style,
+            stop=() if style == "chat" else ("\n",),
         )
         return ModelSpec(
             role=role,

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from promptdescent.llm.base import LLM, Draw, Request
 from promptdescent.llm.streams import Sample, samples
 from promptdescent.parts.context import Answer, Query
-from promptdescent.parts.few_shot import read_few_shot_reply, render_few_shot
+from promptdescent.parts.few_shot import render_few_shot
 from promptdescent.parts.meta_prompt import MetaPrompt, read_chat_reply
+from promptdescent.parts.raw_job import read_raw_reply
+from promptdescent.parts.writer import render_writer
 from promptdescent.records import Candidate, Message, ModelSettings, Reply, SentRequest
 
 EMPTY_REPLY = "empty reply"
@@ -37,16 +39,17 @@ class OptimizerModel:
     @property
     def raw(self) -> bool:
         """Whether it continues text instead of answering messages."""
-        return self.settings.style == "few-shot"
+        return self.settings.style != "chat"
 
     def message(self, meta_prompt: MetaPrompt) -> Message:
         """The meta-prompt in the style of the model's settings."""
-        if self.raw:
-            return Message(role="user", content=(render_few_shot(meta_prompt),))
-        return meta_prompt.chat()
+        if not self.raw:
+            return meta_prompt.chat()
+        render = render_writer if self.settings.style == "writer" else render_few_shot
+        return Message(role="user", content=(render(meta_prompt),))
 
     def request(self, query: Query, message: Message, draw: Draw) -> Request:
-        """The request for a query: a chat, or a raw completion in few-shot style."""
+        """The request for a query: a chat, or a raw completion in the other styles."""
         return Request(
             role="optimizer",
             messages=() if self.raw else (message,),
@@ -61,7 +64,7 @@ class OptimizerModel:
     def read(self, reply: Reply, query: Query) -> str:
         """What was asked for."""
         tag = query.meta_prompt.tag
-        return read_few_shot_reply(reply.text) if self.raw else read_chat_reply(reply.text, tag)
+        return read_raw_reply(reply.text) if self.raw else read_chat_reply(reply.text, tag)
 
 
 class Correspondence:

@@ -107,7 +107,10 @@ FLAGS = {
     "optimizer_max_tokens": Flag(panel=MODELS, help="Token limit of a reply of the optimizer model."),
     "judge_max_tokens": Flag(panel=MODELS, help="Token limit of a verdict of the judge."),
     "optimizer_style": Flag(
-        panel=MODELS, help="few-shot for a small optimizer model that is asked by raw completion, else chat."
+        panel=MODELS,
+        help="chat, few-shot for a small optimizer model that is asked by raw completion, or writer for one that was "
+        "trained to write prompts.",
+        default="writer for local:smollm2+writer, else chat",
     ),
     "recipe": Flag(
         panel=SEARCH,

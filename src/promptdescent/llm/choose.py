@@ -1,4 +1,4 @@
-"""A model by its name: ``local:PATH``, ``simulated:NAME``, or a model of an OpenAI-compatible endpoint."""
+"""A model by its name: ``local:PATH``, ``local:PATH+ADAPTER``, ``simulated:NAME``, or a model of an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM
 from promptdescent.llm.endpoint import is_loopback
-from promptdescent.llm.local import LocalLLM
+from promptdescent.llm.local import SMOLLM2, LocalLLM
 from promptdescent.llm.openai_compatible import OpenAICompatible
 from promptdescent.llm.ray_actors import RayLocalLLM
 from promptdescent.llm.simulated import preset_named, simulated
+from promptdescent.llm.writer import WRITER_MODEL
 from promptdescent.records import Example, Role
 
 LOCAL = "local:"
@@ -31,10 +32,12 @@ def open_model(
     labels: Sequence[str],
     ray: str | None = None,
     engines: int | None = None,
+    beside: LLM | None = None,
 ) -> LLM:
     """The model ``name``; ``rows`` and ``labels`` are for simulated task models, which must know the right answers.
     ``timeout``: seconds that one call of an endpoint may take. ``ray``: address of a cluster that serves a local task
-    model, with at most so many ``engines``.
+    model, with at most so many ``engines``. ``beside``: a model that is open already; where both are one file on this
+    machine, it is in memory once.
 
     Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used, and
     :class:`KeyRefused` for a key that is missing.
@@ -48,9 +51,13 @@ def open_model(
             f"the {role} model {name} was handed in from Python: hand it in there again, as {role}_model of "
             "promptdescent.resume, or of promptdescent.explain_run for an explanation"
         )
+    if name == WRITER_MODEL and role != "optimizer":
+        raise ConfigError(f"{name} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model")
     if name.startswith(LOCAL):
         model = name.removeprefix(LOCAL)
-        return LocalLLM(model) if ray is None or role != "task" else RayLocalLLM(model, address=ray, most=engines)
+        if ray is None or role != "task":
+            return LocalLLM(model, beside=beside)
+        return RayLocalLLM(model, address=ray, most=engines)
     if name.startswith(SIMULATED):
         return simulated(name.removeprefix(SIMULATED), role=role, rows=rows, labels=labels)
     key_flag = f"--{role}-api-key-env"

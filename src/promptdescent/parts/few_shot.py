@@ -11,19 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptdescent.parts.meta_prompt import MetaPrompt
-from promptdescent.parts.sections import (
-    CurrentPrompt,
-    Merge,
-    Mistakes,
-    Reflection,
-    Rows,
-    ScoredPrompt,
-    Summary,
-    Trajectory,
-    WordBudget,
-    shown_score,
-)
-from promptdescent.text import tidy_prompt
+from promptdescent.parts.raw_job import RawJob, joined_lines, mistake_lines, one_line, row_lines
 
 AIM = 97
 """The score beside the rewrite that is asked for: higher than any that is shown."""
@@ -92,78 +80,35 @@ WORKED_PAIRS: tuple[WorkedPair, ...] = (
 
 def render_few_shot(meta_prompt: MetaPrompt) -> str:
     """The text to continue."""
-    job = _Job.of(meta_prompt)
-    render = {
-        "write": _rewrite,
-        "modify": _rewrite,
-        "paraphrase": _paraphrase,
-        "induce": _instruction,
-        "reflect": _problem,
-        "summarize": _summary,
-    }[meta_prompt.verb]
-    return "\n\n".join(
-        [*(f"{render(_Job.done(pair, job))} {_answer(pair, job)}" for pair in WORKED_PAIRS), render(job)]
+    job = RawJob.of(meta_prompt)
+    pairs = (f"{_render(_done(pair, job), aim=pair.score_after)} {_answer(pair, job)}" for pair in WORKED_PAIRS)
+    return "\n\n".join([*pairs, _render(job, aim=AIM)])
+
+
+def _done(pair: WorkedPair, like: RawJob) -> RawJob:
+    """The worked pair with just what ``like`` shows too."""
+    shown: tuple[tuple[str, str], ...] = ((pair.before, str(pair.score)), (pair.after, str(pair.score_after)))
+    if like.joins == "prompts":
+        shown = ((pair.before, ""), shown[1])  # nobody has scored a summary
+    elif like.joins == "reflections":
+        shown = ((pair.problem, ""), ("It leaves open in which form to answer.", ""))
+    else:
+        shown = shown[1:] if like.verb == "paraphrase" else shown[:1]
+    if like.scored and not like.scored[-1][1]:
+        shown = tuple((text, "") for text, _ in shown)
+    return RawJob(
+        verb=like.verb,
+        labels=pair.labels if like.labels else (),
+        rows=(pair.row,) if like.rows else (),
+        mistakes=((pair.row[0], pair.wrong, pair.row[1]),) if like.mistakes else (),
+        scored=shown,
+        problem=pair.problem if like.problem else "",
+        joins=like.joins,
+        words=pair.words if like.words is not None else None,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What there is to say of a job, whichever sections said it."""
-
-    verb: str
-    labels: tuple[str, ...] = ()
-    rows: tuple[tuple[str, str], ...] = ()
-    mistakes: tuple[tuple[str, str, str], ...] = ()
-    """Input, answer given, right answer."""
-    scored: tuple[tuple[str, str], ...] = ()
-    """Prompts with their scores as they are shown, the one to start from last."""
-    problem: str = ""
-    joins: str = ""
-    """What a summary joins: prompts or reflections; empty for any other job."""
-    words: int | None = None
-    aim: int = AIM
-
-    @classmethod
-    def of(cls, meta_prompt: MetaPrompt) -> _Job:
-        rows, budget = meta_prompt.section(Rows), meta_prompt.section(WordBudget)
-        mistakes, merge = meta_prompt.section(Mistakes), meta_prompt.section(Merge)
-        return cls(
-            verb=meta_prompt.verb,
-            labels=rows.labels if rows else (),
-            rows=tuple((row.question, row.target) for row in rows.rows) if rows else (),
-            mistakes=tuple((one.question, one.answer, one.target) for one in mistakes.mistakes) if mistakes else (),
-            scored=_scored(meta_prompt),
-            problem=_named_problem(meta_prompt),
-            joins=merge.of if merge else "",
-            words=budget.words if budget else None,
-        )
-
-    @classmethod
-    def done(cls, pair: WorkedPair, like: _Job) -> _Job:
-        """The worked pair with just what ``like`` shows too."""
-        shown: tuple[tuple[str, str], ...] = ((pair.before, str(pair.score)), (pair.after, str(pair.score_after)))
-        if like.joins == "prompts":
-            shown = ((pair.before, ""), shown[1])  # nobody has scored a summary
-        elif like.joins == "reflections":
-            shown = ((pair.problem, ""), ("It leaves open in which form to answer.", ""))
-        else:
-            shown = shown[1:] if like.verb == "paraphrase" else shown[:1]
-        if like.scored and not like.scored[-1][1]:
-            shown = tuple((text, "") for text, _ in shown)
-        return cls(
-            verb=like.verb,
-            labels=pair.labels if like.labels else (),
-            rows=(pair.row,) if like.rows else (),
-            mistakes=((pair.row[0], pair.wrong, pair.row[1]),) if like.mistakes else (),
-            scored=shown,
-            problem=pair.problem if like.problem else "",
-            joins=like.joins,
-            words=pair.words if like.words is not None else None,
-            aim=pair.score_after,
-        )
-
-
-def _answer(pair: WorkedPair, like: _Job) -> str:
+def _answer(pair: WorkedPair, like: RawJob) -> str:
     """How the line of a worked pair goes on."""
     if like.verb == "reflect":
         return pair.problem
@@ -172,93 +117,36 @@ def _answer(pair: WorkedPair, like: _Job) -> str:
     return pair.paraphrase if like.verb == "paraphrase" else pair.after
 
 
-def _scored(meta_prompt: MetaPrompt) -> tuple[tuple[str, str], ...]:
-    """Prompts with their scores: those of the trajectory, a summary, then the current one."""
-    trajectory, current = meta_prompt.section(Trajectory), meta_prompt.section(CurrentPrompt)
-    summary, merge = meta_prompt.section(Summary), meta_prompt.section(Merge)
-    shown = list(trajectory.entries) if trajectory else []
-    if merge:
-        shown = [*merge.former, merge.new]
-    if summary and summary.of == "prompts" and summary.text:
-        shown.append(ScoredPrompt(text=summary.text, score=None))
-    if current:
-        # The current prompt stands last, right before its rewrite; with the score that the trajectory knows.
-        known = {entry.text: entry.score for entry in shown}
-        score = current.score if current.score is not None else known.get(current.text)
-        shown = [entry for entry in shown if entry.text != current.text]
-        shown.append(ScoredPrompt(text=current.text, score=score))
-    return tuple((one.text, "" if one.score is None else shown_score(one.score)) for one in shown)
-
-
-def _named_problem(meta_prompt: MetaPrompt) -> str:
-    reflection, summary = meta_prompt.section(Reflection), meta_prompt.section(Summary)
-    if summary and summary.of == "reflections":
-        return summary.text
-    return reflection.text if reflection else ""
-
-
-def _rewrite(job: _Job) -> str:
+def _render(job: RawJob, *, aim: int) -> str:
+    """All but the answer. ``aim``: the score beside a rewrite."""
+    match job.verb:
+        case "paraphrase":
+            limit = f", at most {job.words} words changed" if job.words is not None else ""
+            return joined_lines(one_line(job.scored[-1][0]), f"The same in other words{limit}:")
+        case "induce":
+            return joined_lines(_labels(job), *row_lines(job), f"Instruction:{_labels_again(job)}")
+        case "reflect":
+            return joined_lines(one_line(job.scored[-1][0]), *mistake_lines(job), "Problem:")
+        case "summarize":
+            return joined_lines(*_prompts(job), "Both in one prompt:" if job.joins == "prompts" else "All problems:")
     limit = f" in {job.words} words" if job.words is not None else ""
     word = "Better" if job.verb == "write" else "Edited"
-    return _lines(
+    return joined_lines(
         _labels(job),
-        *_rows(job),
+        *row_lines(job),
         *_prompts(job),
-        f"Problem: {_one_line(job.problem)}" if job.problem else "",
-        f"{word}{limit} ({job.aim}):{_labels_again(job)}",
+        f"Problem: {one_line(job.problem)}" if job.problem else "",
+        f"{word}{limit} ({aim}):{_labels_again(job)}",
     )
 
 
-def _paraphrase(job: _Job) -> str:
-    limit = f", at most {job.words} words changed" if job.words is not None else ""
-    return _lines(_one_line(job.scored[-1][0]), f"The same in other words{limit}:")
-
-
-def _instruction(job: _Job) -> str:
-    return _lines(_labels(job), *_rows(job), f"Instruction:{_labels_again(job)}")
-
-
-def _problem(job: _Job) -> str:
-    mistakes = [
-        f'"{_one_line(question)}" = {_one_line(target) or "?"}, {_not(answer)}'
-        for question, answer, target in job.mistakes
-    ]
-    return _lines(_one_line(job.scored[-1][0]), *mistakes, "Problem:")
-
-
-def _not(answer: str) -> str:
-    return f'not "{_one_line(answer)}"' if answer.strip() else "not an empty answer"
-
-
-def _summary(job: _Job) -> str:
-    return _lines(*_prompts(job), "Both in one prompt:" if job.joins == "prompts" else "All problems:")
-
-
-def _lines(*lines: str) -> str:
-    return "\n".join(line for line in lines if line)
-
-
-def _labels(job: _Job) -> str:
+def _labels(job: RawJob) -> str:
     return ", ".join(job.labels)
 
 
-def _labels_again(job: _Job) -> str:
+def _labels_again(job: RawJob) -> str:
     return f" {' or '.join(job.labels)}?" if job.labels else ""
 
 
-def _rows(job: _Job) -> list[str]:
-    return [f'"{_one_line(question)}"' + (f" = {_one_line(answer)}" if answer else "") for question, answer in job.rows]
-
-
-def _prompts(job: _Job) -> list[str]:
-    return [f"{_one_line(text)} ({score})" if score else _one_line(text) for text, score in job.scored]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def read_few_shot_reply(reply: str) -> str:
-    """The answer: the first line of the continuation, tidied."""
-    lines = reply.strip().splitlines()
-    return tidy_prompt(lines[0]) if lines else ""
+def _prompts(job: RawJob) -> list[str]:
+    return [f"{one_line(text)} ({score})" if score else one_line(text) for text, score in job.scored]

@@ -184,6 +184,7 @@ def _job(search: Search, base_url: str, key: str) -> dict[str, Any]:
         **{f"{role}_tokens": plan.caps[role] for role in RACED},
     }
     if contestant.recipe:
-        ours = ("metric", "placement", "read", "optimizer_style")
-        job |= {"recipe": contestant.recipe, **{name: getattr(spec, name) for name in ours}}
+        ours = {name: getattr(spec, name) for name in ("metric", "placement", "read")}
+        style = spec.model("optimizer").settings.style
+        job |= {"recipe": contestant.recipe, "optimizer_style": style, **ours}
     return job

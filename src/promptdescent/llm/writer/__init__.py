@@ -1,0 +1,14 @@
+"""The prompt writer: an adapter of the embedded model, shipped with this package. ``MODEL_CARD.md`` says how it came to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WRITER = "writer"
+WRITER_MODEL = f"local:smollm2+{WRITER}"
+"""The embedded model with the adapter."""
+
+
+def adapter_file() -> Path:
+    """The adapter, a LoRA in a GGUF file."""
+    return Path(__file__).parent / "writer.gguf"

@@ -1,0 +1,229 @@
+"""What the writer learns from: the form that an optimizer sees, and instructions that measured better.
+
+One *lesson* is one form with several good answers. That the same form has many good answers is what teaches the writer
+to vary, and the form is computed once for all of them (``training.lora``).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from promptdescent.parts.raw_job import RawJob
+from promptdescent.parts.sections import shown_score
+from promptdescent.parts.writer import render_form
+from promptdescent.text import word_edit_distance
+
+from training.jobs import Job
+from training.scoring import Scored, shown_rows
+
+CLEARLY_BETTER = 0.2
+"""By how much an answer's score exceeds that of the current prompt: two rows of eight."""
+
+AS_GOOD = 0.05
+"""How far an answer may lie below the best prompt that is shown; within what eight rows can tell."""
+
+WORTH_WRITING = 0.3
+"""Least score of an answer, and least share of the job's best score: the embedded model does few jobs well, and an
+instruction that makes it answer at all in the form that is wanted is worth learning.
+"""
+NEAR_BEST = 0.7
+
+MOST_ANSWERS = 4
+
+BUDGETS = (50, 48, 45, 40, 35, 30, 25, 20, 15, 12, 10)
+"""Word budgets as schedules of the paper give them."""
+
+PAST = (0, 1, 1, 2, 2, 2, 2, 3, 4, 5, 7)
+"""How many past prompts are shown: two beside the current one for gpo, more for opro."""
+
+VERBS: tuple[tuple[str, float], ...] = (
+    ("write", 0.70),
+    ("modify", 0.10),
+    ("paraphrase", 0.08),
+    ("induce", 0.06),
+    ("reflect", 0.04),
+    ("summarize", 0.02),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A form to complete, and what completes it well."""
+
+    job: str
+    form: str
+    answers: tuple[str, ...]
+
+
+def lessons(
+    jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, seed: int, count: int
+) -> tuple[Lesson, ...]:
+    """``count`` lessons, from all jobs in turn that have something to teach. The same seed gives the same lessons.
+
+    Raises ValueError if no job has an instruction that is worth writing.
+    """
+    chance = random.Random(seed)
+    teachers = [_Teacher(job, tuple(scores[job.name]), chance) for job in jobs]
+    teachers = [teacher for teacher in teachers if teacher.worthy]
+    if not teachers:
+        raise ValueError("no job has two instructions that differ enough")
+    return tuple(_turns(teachers, chance, count))
+
+
+def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
+    verbs, weights = zip(*VERBS, strict=True)
+    given = 0
+    while given < count:
+        chance.shuffle(teachers)
+        for teacher in teachers:
+            lesson = teacher.lesson(chance.choices(verbs, weights)[0])
+            if lesson is not None and given < count:
+                given += 1
+                yield lesson
+
+
+class _Teacher:
+    """Lessons of one job."""
+
+    def __init__(self, job: Job, scored: tuple[Scored, ...], chance: random.Random) -> None:
+        self._job = job
+        self._scored = scored
+        self._chance = chance
+        self._score = {one.text: one.score for one in scored}
+        self._problem = {one.text: one.problem for one in job.weak}
+        self._worth = max(WORTH_WRITING, NEAR_BEST * max(self._score.values()))
+        self._kinds: dict[str, Callable[[], Lesson | None]] = {
+            "write": self._write,
+            "modify": self._modify,
+            "paraphrase": self._paraphrase,
+            "induce": self._induce,
+            "reflect": self._reflect,
+            "summarize": self._summarize,
+        }
+
+    @property
+    def worthy(self) -> bool:
+        """Whether some instruction is worth writing and clearly better than another."""
+        scores = self._score.values()
+        return max(scores) >= self._worth and max(scores) - min(scores) >= CLEARLY_BETTER
+
+    def lesson(self, verb: str) -> Lesson | None:
+        """A lesson of this kind; None if the dice gave one that has no answer."""
+        return self._kinds[verb]()
+
+    def _write(self) -> Lesson | None:
+        current, past = self._trajectory()
+        problem = self._problem.get(current.text, "") if self._chance.random() < 0.1 else ""
+        return self._rewrite(RawJob(verb="write", problem=problem), current, past)
+
+    def _modify(self) -> Lesson | None:
+        current, past = self._trajectory()
+        problem = self._problem.get(current.text, "")
+        return self._rewrite(RawJob(verb="modify", problem=problem), current, past if self._chance.random() < 0.3 else ())
+
+    def _rewrite(self, job: RawJob, current: Scored, past: Sequence[Scored]) -> Lesson | None:
+        best = max((current, *past), key=lambda one: one.score)
+        least = max(current.score + CLEARLY_BETTER, best.score - AS_GOOD, self._worth)
+        shown = {current.text, *(one.text for one in past)}
+        better = [one for one in self._scored if one.score >= least and one.text not in shown]
+        if not better:
+            return None
+        words = self._budget(current, better)
+        if words is not None:
+            better = [one for one in better if word_edit_distance(current.text, one.text) <= words]
+        answers = self._drawn(better, near=best)
+        # Scores are there in nearly all recipes; where the current prompt has none, the past ones are shown all the same.
+        with_score = self._chance.random() < 0.9
+        scored = [(one.text, shown_score(one.score)) for one in past]
+        scored.append((current.text, shown_score(current.score) if with_score else ""))
+        return self._lesson(replace(self._described(job), scored=tuple(scored), words=words), answers)
+
+    def _trajectory(self) -> tuple[Scored, tuple[Scored, ...]]:
+        """The current prompt and past ones: any that were measured, since a search goes on from poor ones too."""
+        ceiling = max(self._score.values()) - CLEARLY_BETTER
+        current = self._chance.choice([one for one in self._scored if one.score <= ceiling])
+        others = [one for one in self._scored if one.text != current.text]
+        past = self._chance.sample(others, min(self._chance.choice(PAST), len(others)))
+        if self._chance.random() < 0.5:
+            past.sort(key=lambda one: one.score)
+        return current, tuple(past)
+
+    def _budget(self, current: Scored, better: Sequence[Scored]) -> int | None:
+        """None, one of a schedule, or one that the nearest answers just meet."""
+        dice = self._chance.random()
+        if dice < 0.15:
+            return None
+        nearest = sorted(word_edit_distance(current.text, one.text) for one in better)
+        if dice < 0.6:
+            return max(self._chance.choice(BUDGETS), nearest[0])
+        return self._chance.choice(nearest[: 1 + len(nearest) // 2]) + self._chance.randint(0, 3)
+
+    def _drawn(self, better: Sequence[Scored], *, near: Scored) -> tuple[str, ...]:
+        """Some of the answers: the better and the nearer to the best prompt shown, the more often.
+
+        That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping.
+        """
+
+        def weight(one: Scored) -> float:
+            longer = max(len(one.text.split()), len(near.text.split()))
+            shared = 1 - word_edit_distance(one.text, near.text) / longer
+            return float(100 ** (one.score + (shared if near.score >= self._worth else 0.0)))
+
+        drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
+        return tuple(one.text for one in drawn[:MOST_ANSWERS])
+
+    def _paraphrase(self) -> Lesson | None:
+        worth = [one for one in self._scored if one.score >= self._worth]
+        current = self._chance.choice(worth)
+        others = [one for one in worth if one.text != current.text and one.score >= current.score - AS_GOOD]
+        if not others:
+            return None
+        answers = self._drawn(others, near=current)
+        words = None
+        if self._chance.random() < 0.5:
+            words = max(word_edit_distance(current.text, text) for text in answers)
+        return self._lesson(RawJob(verb="paraphrase", scored=((current.text, ""),), words=words), answers)
+
+    def _induce(self) -> Lesson | None:
+        good = [one for one in self._scored if one.score >= self._worth]
+        return self._lesson(self._described(RawJob(verb="induce"), fewest=3), self._drawn(good, near=good[0]))
+
+    def _reflect(self) -> Lesson | None:
+        weak = self._chance.choice(self._job.weak)
+        if self._score[weak.text] >= self._worth:
+            return None
+        rows = self._chance.sample(shown_rows(self._job), self._chance.randint(1, 3))
+        mistakes = tuple((row.input, self._wrong(row.input, row.answer), row.answer) for row in rows)
+        return self._lesson(RawJob(verb="reflect", scored=((weak.text, ""),), mistakes=mistakes), (weak.problem,))
+
+    def _wrong(self, text: str, answer: str) -> str:
+        """What a model says that was not told how to answer."""
+        others = [label for label in self._job.labels if label != answer]
+        said = [f"The text says: {text}", f"It is about {text.split()[-1].strip('.!?')}.", "I am not sure.", ""]
+        return self._chance.choice([*others, *said])
+
+    def _summarize(self) -> Lesson | None:
+        if self._chance.random() < 0.5:
+            first, second = self._chance.sample(self._job.weak, 2)
+            shown = ((first.problem, ""), (second.problem, ""))
+            return self._lesson(
+                RawJob(verb="summarize", joins="reflections", scored=shown), (f"{first.problem} {second.problem}",)
+            )
+        good = [one for one in self._scored if one.score >= self._worth]
+        if len(good) < 2:
+            return None
+        first, second = sorted(self._chance.sample(good, 2), key=lambda one: one.score)
+        shown = ((first.text, ""), (second.text, shown_score(second.score)))
+        return self._lesson(RawJob(verb="summarize", joins="prompts", scored=shown), (second.text,))
+
+    def _described(self, job: RawJob, *, fewest: int = 0) -> RawJob:
+        """The job with its labels and some rows, as a task shows them."""
+        rows = self._chance.sample(shown_rows(self._job), self._chance.choice((fewest or 1, 3, 3, 4, 5)))
+        labels = self._chance.sample(self._job.labels, len(self._job.labels))
+        return replace(job, labels=tuple(labels), rows=tuple((row.input, row.answer) for row in rows))
+
+    def _lesson(self, job: RawJob, answers: tuple[str, ...]) -> Lesson | None:
+        return Lesson(job=self._job.name, form=render_form(job), answers=answers) if answers else None
+

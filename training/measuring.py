@@ -1,0 +1,119 @@
+"""What a writer's proposals are worth on jobs that it was not trained on, without a search around it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptdescent import LocalLLM
+from promptdescent.llm.base import Draw, Request
+from promptdescent.parts.raw_job import RawJob, read_raw_reply
+from promptdescent.parts.sections import shown_score
+from promptdescent.parts.writer import render_form
+from promptdescent.records import ModelSettings, Prompt
+from promptdescent.tasks.target import PromptTarget
+from promptdescent.text import word_edit_distance
+
+from training.jobs import Job
+from training.scoring import REPLY_TOKENS, TASK_MODEL, Scored, scored_rows, shown_rows, task_of
+
+PROPOSALS = 8
+BUDGETS = (40, 20, 10, 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Means over all forms."""
+
+    usable: float
+    """Proposals of eight that score at least 0.7 of what the job's best instruction does."""
+    distinct: float
+    """Different proposals of eight."""
+    obedient: float
+    """Share of the proposals within the word budget."""
+    score: float
+    """Mean score of the proposals."""
+
+
+async def measure(
+    adapter: str, jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, seed: int, shuffled: bool = False
+) -> Measured:
+    """Eight proposals for each job and budget. ``shuffled``: past prompts have each other's scores."""
+    task_model = LocalLLM(TASK_MODEL.removeprefix("local:"))
+    writer = LocalLLM(f"{TASK_MODEL.removeprefix('local:')}+{adapter}", beside=task_model)
+    await task_model.prepare()
+    await writer.prepare()
+    rows = [
+        await _of_form(job, scores[job.name], words, task_model, writer, seed=seed, shuffled=shuffled)
+        for job in jobs
+        for words in BUDGETS
+    ]
+    await task_model.close()
+    await writer.close()
+    usable, distinct, obedient, score = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    return Measured(usable=usable, distinct=distinct, obedient=obedient, score=score)
+
+
+async def _of_form(
+    job: Job, scored: Sequence[Scored], words: int, task_model: LocalLLM, writer: LocalLLM, *, seed: int, shuffled: bool
+) -> tuple[float, float, float, float]:
+    chance = random.Random(f"{seed}/{job.name}/{words}")
+    best = max(one.score for one in scored)
+    current = chance.choice([one for one in scored if one.score <= best / 3])
+    low, middle = (
+        chance.choice([one for one in scored if one is not current and bottom <= one.score <= top] or scored)
+        for bottom, top in ((0, best / 3), (best / 2, best))
+    )
+    shown = [low.score, middle.score]
+    if shuffled:
+        shown.reverse()
+    form = render_form(
+        RawJob(
+            verb="write",
+            labels=job.labels,
+            rows=tuple((row.input, row.answer) for row in chance.sample(shown_rows(job), 3)),
+            scored=(
+                (low.text, shown_score(shown[0])),
+                (middle.text, shown_score(shown[1])),
+                (current.text, shown_score(current.score)),
+            ),
+            words=words,
+        )
+    )
+    replies = await asyncio.gather(*(_proposal(writer, form, seed, place) for place in range(PROPOSALS)))
+    task = task_of(job, scored_rows(job))
+    target = PromptTarget(task_model, ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS), "after")
+
+    async def score(text: str) -> float:
+        replies = await asyncio.gather(
+            *(target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0)) for row in task.dev)
+        )
+        return sum(task.metric.score(reply.text, row).value for reply, row in zip(replies, task.dev, strict=True)) / len(
+            task.dev
+        )
+
+    values = {text: await score(text) if text else 0.0 for text in dict.fromkeys(replies)}
+    return (
+        float(sum(values[text] >= 0.7 * best for text in replies)),
+        float(len(values)),
+        sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
+        sum(values[text] for text in replies) / PROPOSALS,
+    )
+
+
+async def _proposal(writer: LocalLLM, form: str, seed: int, place: int) -> str:
+    completion = await writer.complete(
+        Request(
+            role="optimizer",
+            messages=(),
+            text=form,
+            temperature=0.9,
+            max_tokens=48,
+            stop=("\n",),
+            draw=Draw(seed=seed, step=0, slot="proposal", index=place),
+        )
+    )
+    return read_raw_reply(completion.replies[0].text)

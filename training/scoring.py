@@ -1,0 +1,152 @@
+"""How good every instruction of the corpus is: measured with the embedded task model on rows of its job."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptdescent import LocalLLM
+from promptdescent.llm.base import Draw
+from promptdescent.records import Example, ModelSettings, Prompt
+from promptdescent.tasks.splits import Splits
+from promptdescent.tasks.target import PromptTarget
+from promptdescent.tasks.task import Task, build_task
+
+from training.jobs import Job, Row
+
+TASK_MODEL = "local:smollm2"
+
+SHOWN = 10
+"""Rows of a job that an optimizer may see; instructions are scored on others."""
+
+FIRST_ROWS = 3
+"""Rows that every instruction is scored on."""
+
+LEAST = 0.5
+"""Of the first rows. An instruction that gets less right costs no more."""
+
+ROWS = 8
+"""Rows that the others are scored on, the first ones included."""
+
+REPLY_TOKENS = 8
+"""Tokens of a reply: an instruction has to bring the model to the point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """An instruction and what it got right."""
+
+    text: str
+    right: float
+    rows: int
+
+    @property
+    def score(self) -> float:
+        """From 0 to 1."""
+        return self.right / self.rows
+
+
+def shown_rows(job: Job) -> tuple[Row, ...]:
+    """The rows that an optimizer may see."""
+    return _shuffled(job)[:SHOWN]
+
+
+def scored_rows(job: Job) -> tuple[Row, ...]:
+    """The rows that instructions are scored on."""
+    return _shuffled(job)[SHOWN : SHOWN + ROWS]
+
+
+def _shuffled(job: Job) -> tuple[Row, ...]:
+    """The job's rows, label after label in turn, so that every share of them holds all labels."""
+    rows = random.Random(job.name).sample(job.rows, len(job.rows))
+    if not job.labels:
+        return tuple(rows)
+    waiting = {label: [row for row in rows if row.answer == label] for label in job.labels}
+    return tuple(waiting[label].pop() for _ in rows for label in job.labels if waiting[label])
+
+
+async def score_jobs(jobs: Sequence[Job], path: Path, *, engines: int | None = None) -> dict[str, tuple[Scored, ...]]:
+    """The scores of all instructions, by job. What stands in the file ``path`` already is not measured again, provided
+    that job, rows and model are the same; what is new is added to it job by job.
+    """
+    llm = LocalLLM(TASK_MODEL.removeprefix("local:"), engines=engines)
+    model = await llm.identify()
+    known = {entry["key"]: entry for entry in _entries(path)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    began, done, missing = time.monotonic(), 0, [job for job in jobs if _key(job, model) not in known]
+    if missing:
+        await llm.prepare()
+    for job in missing:
+        entry = {"key": _key(job, model), "job": job.name, "scores": await _score(job, llm)}
+        known[entry["key"]] = entry
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        done += 1
+        left = (time.monotonic() - began) / done * (len(missing) - done)
+        print(f"scoring: {done} of {len(missing)} jobs, {left / 60:.0f} min left ({job.name})", flush=True)
+    if missing:
+        await llm.close()
+    return {
+        job.name: tuple(Scored(text=text, right=right, rows=rows) for text, right, rows in known[_key(job, model)]["scores"])
+        for job in jobs
+    }
+
+
+async def _score(job: Job, llm: LocalLLM) -> list[tuple[str, float, int]]:
+    task = task_of(job, scored_rows(job))
+    settings = ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS)
+    target = PromptTarget(llm, settings, "after")
+
+    async def right(text: str, row: Example) -> float:
+        reply = await target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0))
+        return task.metric.score(reply.text, row).value
+
+    async def of_all(texts: Sequence[str], rows: Sequence[Example]) -> list[float]:
+        # Row by row: the row is what requests begin with, and llama.cpp goes on from a beginning that it has read.
+        values = await asyncio.gather(*(right(text, row) for row in rows for text in texts))
+        return [sum(values[place :: len(texts)]) for place in range(len(texts))]
+
+    first = dict(zip(job.instructions, await of_all(job.instructions, task.dev[:FIRST_ROWS]), strict=True))
+    promising = [text for text, value in first.items() if value >= LEAST]
+    more = dict(zip(promising, await of_all(promising, task.dev[FIRST_ROWS:]), strict=True))
+    return [
+        (text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()
+    ]
+
+
+def task_of(job: Job, rows: Sequence[Row]) -> Task:
+    """The rows as the dev set of a task. A number is read out of the reply, a label too; of other answers the reply has
+    to be nearly nothing else (ROUGE-L).
+    """
+    examples = tuple(
+        Example(id=hashlib.sha256(row.input.encode()).hexdigest()[:16], inputs=(("input", row.input),), target=row.answer)
+        for row in rows
+    )
+    splits = Splits(train=(), dev=examples, test=(), unused=0, leaked=(), notes=())
+    metric = "choice" if job.labels else "number" if all(row.answer.isdecimal() for row in job.rows) else "rouge-l"
+    return build_task(
+        splits, prompt=job.instructions[0], placement="after", metric=metric, labels=job.labels or None
+    )
+
+
+def _key(job: Job, model: str) -> str:
+    """What a job's scores depend on."""
+    rows = [(row.input, row.answer) for row in scored_rows(job)]
+    return hashlib.sha256(json.dumps([job.labels, rows, job.instructions, model, FIRST_ROWS, REPLY_TOKENS]).encode()).hexdigest()[:16]
+
+
+def _entries(path: Path) -> Iterator[dict[str, object]]:
+    """What a file holds; a last line that was cut off is not there."""
+    if not path.exists():
+        return
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
