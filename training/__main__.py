@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from promptdescent.llm.local import embedded_file
-
 from training.examples import lessons
 from training.jobs import read_jobs
 from training.scoring import score_jobs

@@ -14,7 +14,6 @@ from promptdescent.parts.raw_job import RawJob
 from promptdescent.parts.sections import shown_score
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
-
 from training.jobs import Job
 from training.scoring import Scored, shown_rows
 
@@ -121,7 +120,9 @@ class _Teacher:
     def _modify(self) -> Lesson | None:
         current, past = self._trajectory()
         problem = self._problem.get(current.text, "")
-        return self._rewrite(RawJob(verb="modify", problem=problem), current, past if self._chance.random() < 0.3 else ())
+        return self._rewrite(
+            RawJob(verb="modify", problem=problem), current, past if self._chance.random() < 0.3 else ()
+        )
 
     def _rewrite(self, job: RawJob, current: Scored, past: Sequence[Scored]) -> Lesson | None:
         best = max((current, *past), key=lambda one: one.score)
@@ -134,7 +135,7 @@ class _Teacher:
         if words is not None:
             better = [one for one in better if word_edit_distance(current.text, one.text) <= words]
         answers = self._drawn(better, near=best)
-        # Scores are there in nearly all recipes; where the current prompt has none, the past ones are shown all the same.
+        # In nearly all recipes the current prompt has a score.
         with_score = self._chance.random() < 0.9
         scored = [(one.text, shown_score(one.score)) for one in past]
         scored.append((current.text, shown_score(current.score) if with_score else ""))
@@ -226,4 +227,3 @@ class _Teacher:
 
     def _lesson(self, job: RawJob, answers: tuple[str, ...]) -> Lesson | None:
         return Lesson(job=self._job.name, form=render_form(job), answers=answers) if answers else None
-

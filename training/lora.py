@@ -84,10 +84,10 @@ class Training:
 
     def run(self) -> float:
         """Train from the state that is saved, if any, to the end. The mean loss of the last tenth of the steps."""
-        step, losses = self._load()
-        began, start, saved = time.monotonic(), step, time.monotonic()
+        start, losses = self._load()
+        began = saved = time.monotonic()
         self._model.train()
-        for step in range(step, self.steps):
+        for step in range(start, self.steps):
             for group in self._optimizer.param_groups:
                 group["lr"] = self._rate(step)
             loss = self._loss(self._batches[step])
@@ -120,7 +120,8 @@ class Training:
     def write(self, path: Path, about: dict[str, str]) -> None:
         """The adapter as a GGUF file."""
         factors = {
-            name: weight.detach().float().cpu().numpy() for name, weight in get_peft_model_state_dict(self._model).items()
+            name: weight.detach().float().cpu().numpy()
+            for name, weight in get_peft_model_state_dict(self._model).items()
         }
         write_adapter(path, factors, alpha=self._plan.alpha, heads=self._heads, about=about)
 

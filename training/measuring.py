@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from promptdescent import LocalLLM
 from promptdescent.llm.base import Draw, Request
@@ -16,7 +15,6 @@ from promptdescent.parts.writer import render_form
 from promptdescent.records import ModelSettings, Prompt
 from promptdescent.tasks.target import PromptTarget
 from promptdescent.text import word_edit_distance
-
 from training.jobs import Job
 from training.scoring import REPLY_TOKENS, TASK_MODEL, Scored, scored_rows, shown_rows, task_of
 
@@ -91,9 +89,9 @@ async def _of_form(
         replies = await asyncio.gather(
             *(target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0)) for row in task.dev)
         )
-        return sum(task.metric.score(reply.text, row).value for reply, row in zip(replies, task.dev, strict=True)) / len(
-            task.dev
-        )
+        return sum(
+            task.metric.score(reply.text, row).value for reply, row in zip(replies, task.dev, strict=True)
+        ) / len(task.dev)
 
     values = {text: await score(text) if text else 0.0 for text in dict.fromkeys(replies)}
     return (

@@ -17,7 +17,6 @@ from promptdescent.records import Example, ModelSettings, Prompt
 from promptdescent.tasks.splits import Splits
 from promptdescent.tasks.target import PromptTarget
 from promptdescent.tasks.task import Task, build_task
-
 from training.jobs import Job, Row
 
 TASK_MODEL = "local:smollm2"
@@ -79,21 +78,22 @@ async def score_jobs(jobs: Sequence[Job], path: Path, *, engines: int | None = N
     model = await llm.identify()
     known = {entry["key"]: entry for entry in _entries(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    began, done, missing = time.monotonic(), 0, [job for job in jobs if _key(job, model) not in known]
+    began, missing = time.monotonic(), [job for job in jobs if _key(job, model) not in known]
     if missing:
         await llm.prepare()
-    for job in missing:
+    for done, job in enumerate(missing, start=1):
         entry = {"key": _key(job, model), "job": job.name, "scores": await _score(job, llm)}
         known[entry["key"]] = entry
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        done += 1
         left = (time.monotonic() - began) / done * (len(missing) - done)
         print(f"scoring: {done} of {len(missing)} jobs, {left / 60:.0f} min left ({job.name})", flush=True)
     if missing:
         await llm.close()
     return {
-        job.name: tuple(Scored(text=text, right=right, rows=rows) for text, right, rows in known[_key(job, model)]["scores"])
+        job.name: tuple(
+            Scored(text=text, right=right, rows=rows) for text, right, rows in known[_key(job, model)]["scores"]
+        )
         for job in jobs
     }
 
@@ -115,9 +115,7 @@ async def _score(job: Job, llm: LocalLLM) -> list[tuple[str, float, int]]:
     first = dict(zip(job.instructions, await of_all(job.instructions, task.dev[:FIRST_ROWS]), strict=True))
     promising = [text for text, value in first.items() if value >= LEAST]
     more = dict(zip(promising, await of_all(promising, task.dev[FIRST_ROWS:]), strict=True))
-    return [
-        (text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()
-    ]
+    return [(text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()]
 
 
 def task_of(job: Job, rows: Sequence[Row]) -> Task:
@@ -125,20 +123,19 @@ def task_of(job: Job, rows: Sequence[Row]) -> Task:
     to be nearly nothing else (ROUGE-L).
     """
     examples = tuple(
-        Example(id=hashlib.sha256(row.input.encode()).hexdigest()[:16], inputs=(("input", row.input),), target=row.answer)
-        for row in rows
+        Example(id=f"{job.name}-{place}", inputs=(("input", row.input),), target=row.answer)
+        for place, row in enumerate(rows)
     )
     splits = Splits(train=(), dev=examples, test=(), unused=0, leaked=(), notes=())
     metric = "choice" if job.labels else "number" if all(row.answer.isdecimal() for row in job.rows) else "rouge-l"
-    return build_task(
-        splits, prompt=job.instructions[0], placement="after", metric=metric, labels=job.labels or None
-    )
+    return build_task(splits, prompt=job.instructions[0], placement="after", metric=metric, labels=job.labels or None)
 
 
 def _key(job: Job, model: str) -> str:
     """What a job's scores depend on."""
     rows = [(row.input, row.answer) for row in scored_rows(job)]
-    return hashlib.sha256(json.dumps([job.labels, rows, job.instructions, model, FIRST_ROWS, REPLY_TOKENS]).encode()).hexdigest()[:16]
+    what = [job.labels, rows, job.instructions, model, FIRST_ROWS, REPLY_TOKENS]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 def _entries(path: Path) -> Iterator[dict[str, object]]:

@@ -37,7 +37,7 @@ def recipe_of(name: str) -> Recipe:
 @pytest.mark.parametrize(
     ("recipe", "style", "placement"),
     [
-        *((name, style, "after") for name in [*RECIPES, *MIXTURES] for style in ("chat", "few-shot")),
+        *((name, style, "after") for name in [*RECIPES, *MIXTURES] for style in ("chat", "few-shot", "writer")),
         *(("gpo", "chat", placement) for placement in ("before", "system", "template")),
         ("ape", "chat", "template"),
     ],
@@ -52,7 +52,7 @@ def test_the_requests_are_those_on_file(recipe: str, style: str, placement: Plac
 
 def test_every_file_belongs_to_a_recipe() -> None:
     known = {name.replace(":", ".") for name in [*RECIPES, *MIXTURES]}
-    found = [re.fullmatch(r"(.+)\.(?:chat|few-shot)\.\w+\.txt", path.name) for path in FOLDER.glob("*.txt")]
+    found = [re.fullmatch(r"(.+)\.(?:chat|few-shot|writer)\.\w+\.txt", path.name) for path in FOLDER.glob("*.txt")]
     assert {match[1] for match in found if match} == known
 
 
@@ -74,8 +74,8 @@ def test_chat_meta_prompts_have_no_empty_section_and_say_nothing_twice(name: str
         assert ("[[PROMPT]]" in text) == (sent.purpose == "proposal" and "in other words" not in text)
 
 
-@pytest.mark.parametrize("style", ["chat", "few-shot"])
-def test_both_styles_carry_what_gpo_shows(style: str) -> None:
+@pytest.mark.parametrize("style", ["chat", "few-shot", "writer"])
+def test_every_style_carries_what_gpo_shows(style: str) -> None:
     (sent,) = requests(recipe_named("gpo"), style)
     text = sent.message.text
     past = text.index("What kind of message is this: complaint, question or praise?")

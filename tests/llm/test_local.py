@@ -124,9 +124,9 @@ async def test_a_cancelled_request_neither_leaks_nor_breaks_an_engine() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await llm.complete(raw("One, two, three,"))).replies[0].text
-    assert llm._loaded == 1
+    assert llm._engines._loaded == 1
     await llm.close()
-    assert llm._idle.empty()
+    assert llm._engines._idle.empty()
 
 
 @needs_model
@@ -190,8 +190,8 @@ def test_engines_fit_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     small.write_bytes(b"GGUF")
     large.write_bytes(b"GGUF")
     os.truncate(large, local.SMALL_FILE + 1)  # sparse: takes no room on the disk
-    assert (LocalLLM(str(small))._most_engines, LocalLLM(str(small)).threads) == (6, 1)
-    assert (LocalLLM(str(large))._most_engines, LocalLLM(str(large)).threads) == (1, 6)
+    assert (LocalLLM(str(small))._engines.most, LocalLLM(str(small)).threads) == (6, 1)
+    assert (LocalLLM(str(large))._engines.most, LocalLLM(str(large)).threads) == (1, 6)
 
 
 def _fields(request: Request) -> dict[str, object]:

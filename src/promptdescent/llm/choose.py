@@ -1,4 +1,6 @@
-"""A model by its name: ``local:PATH``, ``local:PATH+ADAPTER``, ``simulated:NAME``, or a model of an OpenAI-compatible endpoint."""
+"""A model by its name: ``local:PATH``, ``local:PATH+ADAPTER``, ``simulated:NAME``, or one of an OpenAI-compatible
+endpoint.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def open_model(
             "promptdescent.resume, or of promptdescent.explain_run for an explanation"
         )
     if name == WRITER_MODEL and role != "optimizer":
-        raise ConfigError(f"{name} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model")
+        raise ConfigError(
+            f"{name} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model"
+        )
     if name.startswith(LOCAL):
         model = name.removeprefix(LOCAL)
         if ray is None or role != "task":

@@ -1,7 +1,8 @@
 """The meta-prompt: what the optimizer model is sent, as ordered, named sections that the parts contribute.
 
-Two styles render it: *chat*, one user message for a model that follows instructions, and *few-shot*, worked pairs for
-raw completion by a small model (``parts.few_shot``).
+Three styles render it: *chat*, one user message for a model that follows instructions; *few-shot*, worked pairs for
+raw completion by a small model (``parts.few_shot``); and *writer*, the form that the prompt writer was trained on
+(``parts.writer``).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What there is to say of a job, whichever sections of the meta-prompt said it: for the styles that are completed as raw
-text (``parts.few_shot``, ``parts.writer``).
+"""What there is to say of a job, whichever sections of the meta-prompt said it: for the styles that are completed as
+raw text (``parts.few_shot``, ``parts.writer``).
 """
 
 from __future__ import annotations

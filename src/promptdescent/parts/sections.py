@@ -1,7 +1,7 @@
 """The sections of a meta-prompt and their wording in chat style.
 
-A section holds what it says as data, so that few-shot style (``parts.few_shot``) can say it otherwise. The wording is
-pinned by golden tests: in this field it is the numerics.
+A section holds what it says as data, so that the other styles (``parts.few_shot``, ``parts.writer``) can say it
+otherwise. The wording is pinned by golden tests: in this field it is the numerics.
 """
 
 from __future__ import annotations

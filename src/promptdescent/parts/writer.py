@@ -1,4 +1,4 @@
-"""The meta-prompt as the prompt writer was trained on it (``training/``): a form that is filled in, completed as raw text.
+"""The meta-prompt as the prompt writer was trained on it (``training/``): a form, completed as raw text.
 
 The writer is an adapter of the embedded model. It has seen this form some ten thousand times, so that nothing has to be
 explained and no worked pair shown: a request is a quarter as long as in few-shot style. A change of a single word here
@@ -20,7 +20,7 @@ _ASKED_FOR: dict[Verb, str] = {
     "paraphrase": "In other words",
     "induce": "Instruction",
     "reflect": "Problem",
-    "summarize": "In one",
+    "summarize": "All problems",
 }
 
 
@@ -42,7 +42,7 @@ def render_form(job: RawJob) -> str:
         *(_prompt("Past", text, score) for text, score in past),
         _prompt("New" if job.joins else "Current", *current) if current[0] else "",
         f"Problem: {one_line(job.problem)}" if job.problem else "",
-        f"{_ASKED_FOR[job.verb]}{limit}:",
+        f"{'Both in one' if job.joins == 'prompts' else _ASKED_FOR[job.verb]}{limit}:",
     )
 
 

@@ -51,7 +51,7 @@ class ModelSettings:
     temperature: float
     max_tokens: int
     style: Literal["chat", "few-shot", "writer"] = "chat"
-    """How meta-prompts are put to an optimizer model: as a chat, as worked pairs for raw completion, or as the form that
-    the prompt writer was trained on.
+    """How meta-prompts are put to an optimizer model: as a chat, as worked pairs for raw completion, or as the form
+    that the prompt writer was trained on.
     """
     stop: tuple[str, ...] = ()

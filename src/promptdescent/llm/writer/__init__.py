@@ -1,4 +1,4 @@
-"""The prompt writer: an adapter of the embedded model, shipped with this package. ``MODEL_CARD.md`` says how it came to be."""
+"""The prompt writer: an adapter of the embedded model, shipped with this package (``MODEL_CARD.md``)."""
 
 from __future__ import annotations
 

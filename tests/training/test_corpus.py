@@ -1,0 +1,123 @@
+"""The corpus that the prompt writer is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, KINDS, Job, Row, Weak, read_job, read_jobs
+from training.leaks import Leak, files_to_check, leaks
+from training.phrasings import PER_JOB, phrasings
+
+GOOD_FILE = {
+    "kind": '"sorting"',
+    "labels": '["loud", "quiet"]',
+    "rows": json.dumps([[f"sound {place}", ("loud", "quiet")[place % 2]] for place in range(FEWEST_ROWS)]),
+    "weak": json.dumps([[f"What is it, version {place}?", "It is vague."] for place in range(FEWEST_WEAK)]),
+    "good": json.dumps([f"Loud or quiet, version {place}?" for place in range(FEWEST_GOOD)]),
+}
+
+
+@pytest.fixture(scope="module")
+def corpus() -> tuple[Job, ...]:
+    return read_jobs()
+
+
+def written(folder: Path, **changed: str) -> Path:
+    path = folder / "loud-or-quiet.toml"
+    path.write_text("\n".join(f"{key} = {value}" for key, value in {**GOOD_FILE, **changed}.items()))
+    return path
+
+
+def test_the_corpus_is_as_large_as_it_says(corpus: tuple[Job, ...]) -> None:
+    assert len(corpus) >= 150
+    assert len({job.name for job in corpus}) == len(corpus)
+    assert all(len(job.instructions) >= 12 for job in corpus)
+    assert set(Counter(job.kind for job in corpus)) == set(KINDS)
+
+
+def test_no_instruction_belongs_to_many_jobs(corpus: tuple[Job, ...]) -> None:
+    jobs_of = Counter(text for job in corpus for text in {one.casefold() for one in job.good})
+    assert [text for text, jobs in jobs_of.items() if jobs > 3] == []
+
+
+def test_a_job_is_read(tmp_path: Path) -> None:
+    job = read_job(written(tmp_path))
+    assert (job.name, job.kind, job.labels) == ("loud-or-quiet", "sorting", ("loud", "quiet"))
+    assert job.rows[1] == Row(input="sound 1", answer="quiet")
+    assert job.weak[0] == Weak(text="What is it, version 0?", problem="It is vague.")
+    assert len(job.instructions) == FEWEST_WEAK + FEWEST_GOOD + PER_JOB
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"kind": '"dancing"'}, "kind 'dancing' is none of"),
+        ({"rows": '[["a sound", "loud"]]'}, "rows has 1 entries"),
+        ({"good": '["Loud or quiet?"]'}, "good has 1 entries"),
+        ({"labels": '["loud", "soft"]'}, "answers that are no labels: ['quiet']"),
+        ({"rows": GOOD_FILE["rows"].replace("quiet", "loud")}, "label 'quiet' has 0% of the rows"),
+        ({"rows": GOOD_FILE["rows"].replace("sound 3", "sound 1")}, "rows with the same input: ['sound 1']"),
+        ({"good": GOOD_FILE["good"].replace("version 3?", "version 4?")}, "an instruction stands there twice"),
+        ({"good": GOOD_FILE["good"].replace("Loud or quiet, version 3?", "Loud?")}, "'Loud?' has 1 words"),
+        ({"good": GOOD_FILE["good"].replace("version 3?", "version 3? ")}, "has space around it"),
+    ],
+)
+def test_a_job_that_is_not_as_it_has_to_be_is_refused(tmp_path: Path, changed: dict[str, str], fault: str) -> None:
+    with pytest.raises(ValueError, match=r"loud-or-quiet\.toml") as error:
+        read_job(written(tmp_path, **changed))
+    assert fault in str(error.value)
+
+
+def test_phrasings_name_all_labels_and_are_decided_by_the_job() -> None:
+    inputs = ["a long sentence about the sea", "boat"]
+    made = phrasings("where", ("land", "sea", "air"), inputs)
+    assert len(set(made)) == PER_JOB
+    assert all(label in text for text in made for label in ("land", "sea", "air"))
+    assert made == phrasings("where", ("land", "sea", "air"), inputs)
+    assert made != phrasings("whither", ("land", "sea", "air"), inputs)
+
+
+# --- nothing of the test jobs is in it --------------------------------------------------------------------------------
+
+
+def job_with(*rows: tuple[str, str], good: str = "Name the place.") -> Job:
+    return Job(
+        name="mine",
+        kind="extraction",
+        labels=(),
+        rows=tuple(Row(input=text, answer=answer) for text, answer in rows),
+        weak=(),
+        good=(good,),
+    )
+
+
+def test_rows_of_a_data_set_are_found_in_any_writing(tmp_path: Path) -> None:
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text('{"input": "The cat sat down.", "output": "cat"}\n{"input": "mouse", "output": "mice"}\n')
+    whole = tmp_path / "rows.json"
+    whole.write_text('{"examples": [{"input": "not ( True )", "target": "False", "choices": ["seven", "eight"]}]}')
+    job = job_with(("THE CAT SAT DOWN", "dog"), ("Mouse", "Mice"), ("not (true)", "x"), ("mouse", "grey"), ("seven", "8"))
+    assert leaks([job], [lines, whole]) == (
+        Leak("mine", "THE CAT SAT DOWN", "rows.jsonl"),
+        Leak("mine", "Mouse", "rows.jsonl"),
+        Leak("mine", "not (true)", "rows.json"),
+    )
+    assert leaks([job_with(("a", "b"), good="The cat sat down")], [lines]) == (
+        Leak("mine", "The cat sat down", "rows.jsonl"),
+    )
+
+
+def test_no_row_of_the_demo_is_in_the_corpus(corpus: tuple[Job, ...]) -> None:
+    (demo,) = files_to_check(None)
+    assert len(demo.read_text("utf-8").splitlines()) == 640
+    assert leaks(corpus, [demo]) == ()
+
+
+def test_no_shared_row_is_in_the_corpus(corpus: tuple[Job, ...], shared_data: Path) -> None:
+    files = files_to_check(shared_data)
+    assert {"sentiment.jsonl", "causal_judgement.json", "test.jsonl", "marketing.jsonl"} <= {file.name for file in files}
+    assert leaks(corpus, files) == ()
