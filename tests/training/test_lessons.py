@@ -1,0 +1,125 @@
+"""What the writer is given to learn from."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from promptdescent.text import word_edit_distance
+from training.examples import AS_GOOD, CLEARLY_BETTER, MOST_ANSWERS, VERBS, WORTH_WRITING, Lesson, lessons
+from training.jobs import Job, Row, Weak
+from training.scoring import Scored, scored_rows, shown_rows
+
+WEAK = ("What is this?", "Tell me about it.", "Is it nice?", "Say something about the sound.")
+GOOD = (
+    "Is this sound loud or quiet?",
+    "Loud or quiet? Answer with one word.",
+    "Classify the sound as loud or quiet.",
+    "Say whether the sound is loud or quiet.",
+    "Is this sound loud or quiet? Answer with one word.",
+    "Decide whether this is a loud or a quiet sound and write only the label.",
+)
+SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 2, 4, 5, 7, 7, 6, 8), strict=True))
+
+
+@pytest.fixture(scope="module")
+def job() -> Job:
+    return Job(
+        name="sounds",
+        kind="yes-no",
+        labels=("loud", "quiet"),
+        rows=tuple(Row(input=f"sound number {place}", answer=("loud", "quiet")[place % 2]) for place in range(24)),
+        weak=tuple(Weak(text=text, problem=f"Problem of {text}") for text in WEAK),
+        good=GOOD,
+    )
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, tuple[Scored, ...]]:
+    return {"sounds": tuple(Scored(text=text, right=right, rows=8) for text, right in SCORES.items())}
+
+
+@pytest.fixture(scope="module")
+def many(job: Job, scores: dict[str, tuple[Scored, ...]]) -> tuple[Lesson, ...]:
+    return lessons([job], scores, seed=0, count=400)
+
+
+def score(text: str) -> float:
+    return SCORES[text] / 8
+
+
+def rewrites(many: tuple[Lesson, ...]) -> list[tuple[Lesson, str, list[str]]]:
+    """Lessons that ask for a better prompt, the current one, and all that are shown."""
+    found = []
+    for lesson in many:
+        current = re.search(r"^Current(?: \(\d+\))?: (.+)$", lesson.form, re.MULTILINE)
+        if current and re.search(r"^(Better|Edited)", lesson.form, re.MULTILINE):
+            past = re.findall(r"^Past(?: \(\d+\))?: (.+)$", lesson.form, re.MULTILINE)
+            found.append((lesson, current[1], [*past, current[1]]))
+    return found
+
+
+def test_an_answer_measured_clearly_better_and_as_good_as_the_best_that_is_shown(many: tuple[Lesson, ...]) -> None:
+    asked = rewrites(many)
+    assert len(asked) > 250
+    for lesson, current, shown in asked:
+        best = max(map(score, shown))
+        for answer in lesson.answers:
+            assert score(answer) >= score(current) + CLEARLY_BETTER
+            assert score(answer) >= best - AS_GOOD
+            assert score(answer) >= WORTH_WRITING
+            assert answer not in shown
+
+
+def test_an_answer_keeps_the_word_budget_that_is_told(many: tuple[Lesson, ...]) -> None:
+    tight = 0
+    for lesson, current, _ in rewrites(many):
+        budget = re.search(r"(\d+) words changed at most:$", lesson.form)
+        for answer in lesson.answers if budget else ():
+            assert word_edit_distance(current, answer) <= int(budget[1])
+            tight += int(budget[1]) < 10
+    assert tight > 30, "small edits are learned too"
+
+
+def test_the_scores_that_are_shown_are_the_measured_ones(many: tuple[Lesson, ...]) -> None:
+    shown = [pair for one in many for pair in re.findall(r"^(?:Past|Current|New) \((\d+)\): (.+)$", one.form, re.M)]
+    assert len(shown) > 400
+    assert all(int(told) == round(100 * score(text)) for told, text in shown)
+
+
+def test_no_row_that_is_shown_is_scored(job: Job, many: tuple[Lesson, ...]) -> None:
+    kept = {row.input for row in scored_rows(job)}
+    assert not kept & {row.input for row in shown_rows(job)}
+    assert not any(f'"{text}"' in lesson.form for lesson in many for text in kept)
+    assert any('"sound number' in lesson.form for lesson in many)
+
+
+def test_all_kinds_of_requests_are_taught(many: tuple[Lesson, ...]) -> None:
+    asked_for = Counter(re.split(r"[,:]", lesson.form.rsplit("\n", 1)[-1])[0] for lesson in many)
+    assert set(asked_for) == {"Better", "Edited", "In other words", "Instruction", "Problem", "All problems", "Both in one"}
+    assert asked_for["Better"] > dict(VERBS)["write"] * len(many) * 0.8
+
+
+def test_most_forms_have_several_answers(many: tuple[Lesson, ...]) -> None:
+    asked = rewrites(many)
+    assert max(len(lesson.answers) for lesson in many) == MOST_ANSWERS
+    assert sum(len(lesson.answers) > 1 for lesson, _, _ in asked) > len(asked) / 2
+    assert all(len(set(lesson.answers)) == len(lesson.answers) for lesson in many)
+
+
+def test_the_seed_decides(job: Job, scores: dict[str, tuple[Scored, ...]], many: tuple[Lesson, ...]) -> None:
+    assert lessons([job], scores, seed=0, count=400) == many
+    assert lessons([job], scores, seed=1, count=400) != many
+
+
+def test_a_job_that_no_instruction_does_teaches_nothing(job: Job) -> None:
+    nothing = {"sounds": tuple(Scored(text=text, right=0, rows=3) for text in SCORES)}
+    with pytest.raises(ValueError, match="no job"):
+        lessons([job], nothing, seed=0, count=1)
+
+
+def test_every_share_of_the_rows_holds_all_labels(job: Job) -> None:
+    assert Counter(row.answer for row in scored_rows(job)) == {"loud": 4, "quiet": 4}
+    assert Counter(row.answer for row in shown_rows(job)) == {"loud": 5, "quiet": 5}

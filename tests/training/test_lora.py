@@ -1,0 +1,87 @@
+"""The training itself, where torch, transformers, peft and gguf are installed (``training/requirements.txt``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is for training alone; make train-writer installs it")
+for name in ("transformers", "peft", "gguf"):
+    pytest.importorskip(name, reason=f"{name} is for training alone; make train-writer installs it")
+
+from promptdescent import LocalLLM  # noqa: E402 - what is skipped above is needed first
+from promptdescent.llm.base import Draw, Request  # noqa: E402
+from promptdescent.llm.local import embedded_file  # noqa: E402
+from training.examples import Lesson  # noqa: E402
+from training.lora import Plan, Training  # noqa: E402
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
+
+LESSONS = tuple(
+    Lesson(job="a", form=f"Answers: big, small\nCurrent: What is {thing}?\nBetter:", answers=(first, f"Big or small: {thing}?"))
+    for thing in ("it", "this thing", "that")
+    for first in (f"Is {thing} big or small?", "Say big or small.")
+)
+PLAN = Plan(batch=2, rank=2, first_layer=28)
+
+
+def training(state: Path, lessons: tuple[Lesson, ...] = LESSONS, plan: Plan = PLAN) -> Training:
+    return Training(embedded_file(), lessons, plan, state)
+
+
+def test_answers_of_one_form_do_not_see_each_other(tmp_path: Path) -> None:
+    """Several answers in one sequence cost what each of them costs alone."""
+    made = training(tmp_path / "state.pt")
+    lesson = LESSONS[0]
+    alone = [made.loss_on([replace(lesson, answers=(answer,))]) for answer in lesson.answers]
+    tokens = [len(made._tokenizer(f" {answer}\n")["input_ids"]) for answer in lesson.answers]
+    together = sum(loss * count for loss, count in zip(alone, tokens, strict=True)) / sum(tokens)
+    assert made.loss_on([lesson]) == pytest.approx(together, rel=1e-4)
+
+
+def test_a_training_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = training(tmp_path / "whole.pt")
+    whole.run()
+    monkeypatch.setattr("training.lora.SAVE_EVERY", 0.0)
+    first = training(tmp_path / "parts.pt")
+    losses = iter(range(2))
+    loss_of = first._loss
+    monkeypatch.setattr(first, "_loss", lambda batch: (next(losses), loss_of(batch))[1])
+    with pytest.raises(StopIteration):
+        first.run()
+    again = training(tmp_path / "parts.pt")
+    again.run()
+    for one, other in zip(whole._factors, again._factors, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+async def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
+    made = training(tmp_path / "state.pt", LESSONS * 8, replace(PLAN, rank=8, first_layer=10, rate=3e-3))
+    before = made.loss_on(LESSONS)
+    made.run()
+    assert made.loss_on(LESSONS) < before / 3
+    made.write(tmp_path / "adapter.gguf", {"name": "test"})
+    model = LocalLLM("smollm2", engines=1)
+    writer = LocalLLM(f"smollm2+{tmp_path / 'adapter.gguf'}", beside=model)
+    await writer.prepare()
+    reply = (
+        await writer.complete(
+            Request(
+                role="optimizer",
+                messages=(),
+                text=LESSONS[0].form,
+                temperature=0.0,
+                max_tokens=12,
+                stop=("\n",),
+                draw=Draw(seed=0, step=0, slot="a", index=0),
+            )
+        )
+    ).replies[0].text.strip()
+    await writer.close()
+    ids = made._tokenizer(LESSONS[0].form, return_tensors="pt")
+    told = made._model.generate(**ids, max_new_tokens=12, do_sample=False)[0, ids["input_ids"].shape[1] :]
+    assert reply == made._tokenizer.decode(told).split("\n")[0].strip()
+    assert reply in {answer for lesson in LESSONS for answer in lesson.answers}, json.dumps(reply)
