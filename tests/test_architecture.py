@@ -87,7 +87,8 @@ MAY_START_TASKS_OR_THREADS = {
     "llm/limits.py": CONCURRENT,
     "llm/streams.py": CONCURRENT,
     "store/replies.py": {"create_task"},  # one query for many look-ups
-    "llm/local.py": {"Thread", "to_thread"},  # the native library blocks
+    "llm/llama.py": {"to_thread"},  # the native library blocks
+    "llm/local.py": {"to_thread"},  # reading a large file for its digest blocks
     "llm/function.py": {"to_thread"},  # a plain function of the user may block
     "api.py": {"Thread", "create_task"},  # the front door is sync, also inside a running loop
     "dashboard/live.py": {"create_task", "to_thread"},  # reads a run for as long as pages watch it

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptdescent.tasks.demo import ROWS
-
 from training.jobs import Job
 
 FEW_WORDS = 2

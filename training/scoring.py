@@ -24,7 +24,7 @@ TASK_MODEL = "local:smollm2"
 SHOWN = 10
 """Rows of a job that an optimizer may see; instructions are scored on others."""
 
-FIRST_ROWS = 3
+FIRST_ROWS = 2
 """Rows that every instruction is scored on."""
 
 LEAST = 0.5

@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, KINDS, Job, Row, Weak, read_job, read_jobs
 from training.leaks import Leak, files_to_check, leaks
 from training.phrasings import PER_JOB, phrasings
@@ -100,7 +99,9 @@ def test_rows_of_a_data_set_are_found_in_any_writing(tmp_path: Path) -> None:
     lines.write_text('{"input": "The cat sat down.", "output": "cat"}\n{"input": "mouse", "output": "mice"}\n')
     whole = tmp_path / "rows.json"
     whole.write_text('{"examples": [{"input": "not ( True )", "target": "False", "choices": ["seven", "eight"]}]}')
-    job = job_with(("THE CAT SAT DOWN", "dog"), ("Mouse", "Mice"), ("not (true)", "x"), ("mouse", "grey"), ("seven", "8"))
+    job = job_with(
+        ("THE CAT SAT DOWN", "dog"), ("Mouse", "Mice"), ("not (true)", "x"), ("mouse", "grey"), ("seven", "8")
+    )
     assert leaks([job], [lines, whole]) == (
         Leak("mine", "THE CAT SAT DOWN", "rows.jsonl"),
         Leak("mine", "Mouse", "rows.jsonl"),
@@ -119,5 +120,7 @@ def test_no_row_of_the_demo_is_in_the_corpus(corpus: tuple[Job, ...]) -> None:
 
 def test_no_shared_row_is_in_the_corpus(corpus: tuple[Job, ...], shared_data: Path) -> None:
     files = files_to_check(shared_data)
-    assert {"sentiment.jsonl", "causal_judgement.json", "test.jsonl", "marketing.jsonl"} <= {file.name for file in files}
+    assert {"sentiment.jsonl", "causal_judgement.json", "test.jsonl", "marketing.jsonl"} <= {
+        file.name for file in files
+    }
     assert leaks(corpus, files) == ()

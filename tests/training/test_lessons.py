@@ -6,11 +6,11 @@ import re
 from collections import Counter
 
 import pytest
-
-from promptdescent.text import word_edit_distance
 from training.examples import AS_GOOD, CLEARLY_BETTER, MOST_ANSWERS, VERBS, WORTH_WRITING, Lesson, lessons
 from training.jobs import Job, Row, Weak
 from training.scoring import Scored, scored_rows, shown_rows
+
+from promptdescent.text import word_edit_distance
 
 WEAK = ("What is this?", "Tell me about it.", "Is it nice?", "Say something about the sound.")
 GOOD = (
@@ -98,7 +98,15 @@ def test_no_row_that_is_shown_is_scored(job: Job, many: tuple[Lesson, ...]) -> N
 
 def test_all_kinds_of_requests_are_taught(many: tuple[Lesson, ...]) -> None:
     asked_for = Counter(re.split(r"[,:]", lesson.form.rsplit("\n", 1)[-1])[0] for lesson in many)
-    assert set(asked_for) == {"Better", "Edited", "In other words", "Instruction", "Problem", "All problems", "Both in one"}
+    assert set(asked_for) == {
+        "Better",
+        "Edited",
+        "In other words",
+        "Instruction",
+        "Problem",
+        "All problems",
+        "Both in one",
+    }
     assert asked_for["Better"] > dict(VERBS)["write"] * len(many) * 0.8
 
 

@@ -12,16 +12,21 @@ torch = pytest.importorskip("torch", reason="torch is for training alone; make t
 for name in ("transformers", "peft", "gguf"):
     pytest.importorskip(name, reason=f"{name} is for training alone; make train-writer installs it")
 
+from training.examples import Lesson  # noqa: E402
+from training.lora import Plan, Training  # noqa: E402
+
 from promptdescent import LocalLLM  # noqa: E402 - what is skipped above is needed first
 from promptdescent.llm.base import Draw, Request  # noqa: E402
 from promptdescent.llm.local import embedded_file  # noqa: E402
-from training.examples import Lesson  # noqa: E402
-from training.lora import Plan, Training  # noqa: E402
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
 
 LESSONS = tuple(
-    Lesson(job="a", form=f"Answers: big, small\nCurrent: What is {thing}?\nBetter:", answers=(first, f"Big or small: {thing}?"))
+    Lesson(
+        job="a",
+        form=f"Answers: big, small\nCurrent: What is {thing}?\nBetter:",
+        answers=(first, f"Big or small: {thing}?"),
+    )
     for thing in ("it", "this thing", "that")
     for first in (f"Is {thing} big or small?", "Say big or small.")
 )
@@ -42,7 +47,9 @@ def test_answers_of_one_form_do_not_see_each_other(tmp_path: Path) -> None:
     assert made.loss_on([lesson]) == pytest.approx(together, rel=1e-4)
 
 
-def test_a_training_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = training(tmp_path / "whole.pt")
     whole.run()
     monkeypatch.setattr("training.lora.SAVE_EVERY", 0.0)
@@ -68,18 +75,22 @@ async def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
     writer = LocalLLM(f"smollm2+{tmp_path / 'adapter.gguf'}", beside=model)
     await writer.prepare()
     reply = (
-        await writer.complete(
-            Request(
-                role="optimizer",
-                messages=(),
-                text=LESSONS[0].form,
-                temperature=0.0,
-                max_tokens=12,
-                stop=("\n",),
-                draw=Draw(seed=0, step=0, slot="a", index=0),
+        (
+            await writer.complete(
+                Request(
+                    role="optimizer",
+                    messages=(),
+                    text=LESSONS[0].form,
+                    temperature=0.0,
+                    max_tokens=12,
+                    stop=("\n",),
+                    draw=Draw(seed=0, step=0, slot="a", index=0),
+                )
             )
         )
-    ).replies[0].text.strip()
+        .replies[0]
+        .text.strip()
+    )
     await writer.close()
     ids = made._tokenizer(LESSONS[0].form, return_tensors="pt")
     told = made._model.generate(**ids, max_new_tokens=12, do_sample=False)[0, ids["input_ids"].shape[1] :]

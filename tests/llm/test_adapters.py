@@ -1,0 +1,159 @@
+"""The embedded model with adapters, and models that share their engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from llm_contract import CHECKS, raw
+from test_local import needs_model
+from tiny_adapter import write_tiny_adapter
+
+from promptdescent.assembly import NO_EXTRAS, open_models
+from promptdescent.config import RunSpec
+from promptdescent.errors import ConfigError
+from promptdescent.llm.choose import open_model
+from promptdescent.llm.local import LocalLLM, split_model
+from promptdescent.records import Example
+from promptdescent.tasks.splits import Splits
+from promptdescent.tasks.task import Task, build_task
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+QUESTIONS = ("Once upon a time, there was a", "The capital of France is", "Answer with one word: good or bad?")
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_adapter(tmp_path_factory.mktemp("adapter") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+async def both(adapter: Path) -> AsyncIterator[tuple[LocalLLM, LocalLLM]]:
+    """The bare model and the one with the adapter, on the same engines."""
+    bare = LocalLLM("smollm2", engines=2)
+    adapted = LocalLLM(f"smollm2+{adapter}", beside=bare)
+    await bare.prepare()
+    await adapted.prepare()
+    yield bare, adapted
+    await bare.close()
+    await adapted.close()
+
+
+async def texts(llm: LocalLLM) -> list[str]:
+    return [(await llm.complete(raw(question, max_tokens=12))).replies[0].text for question in QUESTIONS]
+
+
+@needs_model
+@pytest.mark.parametrize("check", CHECKS)
+async def test_contract(check, both: tuple[LocalLLM, LocalLLM]) -> None:
+    await check(both[1])
+
+
+@needs_model
+async def test_an_adapter_changes_its_own_replies_and_no_others(both: tuple[LocalLLM, LocalLLM]) -> None:
+    bare, adapted = both
+    alone = LocalLLM("smollm2", engines=1)
+    await alone.prepare()
+    expected = await texts(alone)
+    await alone.close()
+    with_adapter = await texts(adapted)
+    assert await texts(bare) == expected, "an engine that holds an adapter computes the bare model all the same"
+    assert with_adapter != expected
+    mixed = await asyncio.gather(*(llm.complete(raw(text, max_tokens=12)) for text in QUESTIONS for llm in both))
+    assert [one.replies[0].text for one in mixed[::2]] == expected
+    assert [one.replies[0].text for one in mixed[1::2]] == with_adapter
+
+
+@needs_model
+async def test_the_bare_models_identity_does_not_know_of_the_adapter(both: tuple[LocalLLM, LocalLLM]) -> None:
+    bare, adapted = both
+    alone = LocalLLM("smollm2", engines=1)
+    assert await alone.identify() == bare.identity, "so that replies in the store serve both"
+    assert adapted.identity != bare.identity
+    assert adapted.identity.split()[0].startswith(bare.identity.split()[0] + "+")
+
+
+@needs_model
+async def test_what_is_shared_is_freed_by_the_last_to_close(adapter: Path) -> None:
+    bare = LocalLLM("smollm2", engines=1)
+    adapted = LocalLLM(f"smollm2+{adapter}", beside=bare)
+    await bare.prepare()
+    await adapted.prepare()
+    await bare.close()
+    assert (await adapted.complete(raw("One, two,", max_tokens=2))).replies
+    assert bare._engines._loaded == 1
+    await adapted.close()
+    assert bare._engines._loaded == 0
+
+
+@needs_model
+async def test_an_adapter_of_another_model_is_a_config_error(tmp_path: Path) -> None:
+    llm = LocalLLM(f"smollm2+{write_tiny_adapter(tmp_path / 'narrow.gguf', width=64)}")
+    with pytest.raises(ConfigError, match=r"narrow\.gguf cannot be loaded"):
+        await llm.prepare()
+
+
+@needs_model
+def test_an_adapter_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.gguf cannot be read"):
+        LocalLLM(f"smollm2+{tmp_path / 'nowhere.gguf'}")
+
+
+@needs_model
+async def test_engines_are_not_shared_once_they_are_loaded_without_the_adapter(adapter: Path) -> None:
+    bare = LocalLLM("smollm2", engines=1)
+    await bare.prepare()
+    with pytest.raises(RuntimeError, match="loaded already"):
+        LocalLLM(f"smollm2+{adapter}", beside=bare)
+    await bare.close()
+
+
+@needs_model
+def test_both_roles_of_a_run_share_one_model(adapter: Path) -> None:
+    spec = RunSpec(task_model="local:smollm2", optimizer_model=f"local:smollm2+{adapter}")
+    models = open_models(spec, small_task(), NO_EXTRAS)
+    assert models.task is not models.optimizer
+    assert models.task._engines is models.optimizer._engines
+
+
+@needs_model
+def test_different_files_share_nothing(adapter: Path) -> None:
+    first = LocalLLM("smollm2")
+    assert LocalLLM("smollm2", beside=first)._engines is first._engines
+    assert LocalLLM("smollm2", threads=2, beside=first)._engines is not first._engines
+
+
+def test_base_and_adapter_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert split_model("smollm2") == ("smollm2", "")
+    assert split_model("smollm2+writer") == ("smollm2", "writer")
+    assert split_model("/a+b/model.gguf+/c/d.gguf") == ("/a+b/model.gguf", "/c/d.gguf")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c++.gguf").touch()
+    assert split_model("c++.gguf") == ("c++.gguf", "")
+
+
+@pytest.mark.parametrize("role", ["task", "judge"])
+def test_only_the_optimizer_writes_prompts(role) -> None:
+    with pytest.raises(ConfigError, match=rf"--{role}-model local:smollm2 is the bare model"):
+        open_model("local:smollm2+writer", role=role, base_url=None, api_key_env=None, timeout=1, rows=(), labels=())
+
+
+def test_the_writer_fits_one_model(tmp_path: Path) -> None:
+    other = tmp_path / "other.gguf"
+    other.write_bytes(b"GGUF")
+    with pytest.raises(ConfigError, match="fits no other model"):
+        LocalLLM(f"{other}+writer")
+
+
+def small_task() -> Task:
+    row = Example(id="1", inputs=(("text", "Nice."),), target="good")
+    splits = Splits(train=(row,), dev=(row,), test=(row,), unused=0, leaked=(), notes=())
+    return build_task(splits, prompt="Good or bad?")
