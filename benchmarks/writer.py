@@ -1,14 +1,15 @@
 """The prompt writer against few-shot completion with the bare model, on jobs that it was not trained on.
 
-    .venv/bin/python benchmarks/writer.py search --data $DATA --out writer-study      # hours on two cores; goes on where it was
-    .venv/bin/python benchmarks/writer.py search --data $DATA --out writer-study --arms base=local:smollm2 mine=local:smollm2+build/second/writer.gguf
-    .venv/bin/python benchmarks/writer.py tables --out writer-study
+    .venv/bin/python benchmarks/writer.py search --data $DATA --out study    # hours on two cores; goes on where it was
+    .venv/bin/python benchmarks/writer.py tables --out study
+
+``--arms base=local:smollm2 mine=local:smollm2+build/second/writer.gguf`` compares other models.
 
 Every search starts from a prompt that says nothing of the job, with the same rows, settings and cap on used calls for
-both arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right, or, on a job where
-no prompt written by hand does so, at least 0.8 of what the best of them gets (``references``, measured by the first search
-of a job). ``tables`` prints, per job: usable and distinct proposals of eight, the share within the word budget, the found
-prompts' test scores and their difference, with intervals over jobs and seeds.
+both arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right, or, on a job
+where no prompt written by hand does so, at least 0.8 of what the best of them gets. ``tables`` prints, per job: usable
+and distinct proposals of eight, the share within the word budget, the found prompts' test scores and their difference,
+with intervals over searches and over jobs.
 """
 
 from __future__ import annotations
@@ -229,9 +230,7 @@ def search(name: str, arm: str, model: str, seed: int, *, data: Path | None, out
         **settings,
     )
     seconds = time.monotonic() - began
-    by_hand = [
-        evaluate(text, file, on="dev", store=out / "store", **settings).score.score for text in job.by_hand
-    ]
+    by_hand = [evaluate(text, file, on="dev", store=out / "store", **settings).score.score for text in job.by_hand]
     return {
         "job": name,
         "arm": arm,
