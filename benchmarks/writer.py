@@ -270,10 +270,9 @@ def read(out: Path) -> list[dict[str, Any]]:
 def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
     """Per job and over all, for two arms; only seeds that both have."""
     base, other = arms
-    print(
-        f"| job | by hand, dev | usable of 8: {base} | {other} | distinct of 8: {base} | {other} | in the budget: {base} "
-        f"| {other} | calls: {base} | {other} | test score: {base} | {other} | difference, points |"
-    )
+    measures = ("usable of 8", "distinct of 8", "in the budget", "calls", "test score")
+    columns = " | ".join(f"{measure}: {base} | {other}" for measure in measures)
+    print(f"| job | by hand, dev | {columns} | difference, points |")
     print("| --- " * 13 + "|")
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for job in dict.fromkeys(line["job"] for line in lines):
