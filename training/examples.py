@@ -92,7 +92,9 @@ class _Teacher:
         self._chance = chance
         self._score = {one.text: one.score for one in scored}
         self._problem = {one.text: one.problem for one in job.weak}
-        self._worth = max(WORTH_WRITING, NEAR_BEST * max(self._score.values()))
+        # A weak instruction that asks another question with the same answers scores by luck as well as a right one.
+        self._good = tuple(one for one in scored if one.text not in self._problem)
+        self._worth = max(WORTH_WRITING, NEAR_BEST * max(one.score for one in self._good))
         self._kinds: dict[str, Callable[[], Lesson | None]] = {
             "write": self._write,
             "modify": self._modify,
@@ -105,8 +107,8 @@ class _Teacher:
     @property
     def worthy(self) -> bool:
         """Whether some instruction is worth writing and clearly better than another."""
-        scores = self._score.values()
-        return max(scores) >= self._worth and max(scores) - min(scores) >= CLEARLY_BETTER
+        best = max(one.score for one in self._good)
+        return best >= self._worth and best - min(self._score.values()) >= CLEARLY_BETTER
 
     def lesson(self, verb: str) -> Lesson | None:
         """A lesson of this kind; None if the dice gave one that has no answer."""
@@ -128,7 +130,7 @@ class _Teacher:
         best = max((current, *past), key=lambda one: one.score)
         least = max(current.score + CLEARLY_BETTER, best.score - AS_GOOD, self._worth)
         shown = {current.text, *(one.text for one in past)}
-        better = [one for one in self._scored if one.score >= least and one.text not in shown]
+        better = [one for one in self._good if one.score >= least and one.text not in shown]
         if not better:
             return None
         words = self._budget(current, better)
@@ -143,7 +145,7 @@ class _Teacher:
 
     def _trajectory(self) -> tuple[Scored, tuple[Scored, ...]]:
         """The current prompt and past ones: any that were measured, since a search goes on from poor ones too."""
-        ceiling = max(self._score.values()) - CLEARLY_BETTER
+        ceiling = max(one.score for one in self._good) - CLEARLY_BETTER
         current = self._chance.choice([one for one in self._scored if one.score <= ceiling])
         others = [one for one in self._scored if one.text != current.text]
         past = self._chance.sample(others, min(self._chance.choice(PAST), len(others)))
@@ -176,7 +178,7 @@ class _Teacher:
         return tuple(one.text for one in drawn[:MOST_ANSWERS])
 
     def _paraphrase(self) -> Lesson | None:
-        worth = [one for one in self._scored if one.score >= self._worth]
+        worth = [one for one in self._good if one.score >= self._worth]
         current = self._chance.choice(worth)
         others = [one for one in worth if one.text != current.text and one.score >= current.score - AS_GOOD]
         if not others:
@@ -188,7 +190,7 @@ class _Teacher:
         return self._lesson(RawJob(verb="paraphrase", scored=((current.text, ""),), words=words), answers)
 
     def _induce(self) -> Lesson | None:
-        good = [one for one in self._scored if one.score >= self._worth]
+        good = [one for one in self._good if one.score >= self._worth]
         return self._lesson(self._described(RawJob(verb="induce"), fewest=3), self._drawn(good, near=good[0]))
 
     def _reflect(self) -> Lesson | None:
@@ -212,7 +214,7 @@ class _Teacher:
             return self._lesson(
                 RawJob(verb="summarize", joins="reflections", scored=shown), (f"{first.problem} {second.problem}",)
             )
-        good = [one for one in self._scored if one.score >= self._worth]
+        good = [one for one in self._good if one.score >= self._worth]
         if len(good) < 2:
             return None
         first, second = sorted(self._chance.sample(good, 2), key=lambda one: one.score)

@@ -21,7 +21,7 @@ GOOD = (
     "Is this sound loud or quiet? Answer with one word.",
     "Decide whether this is a loud or a quiet sound and write only the label.",
 )
-SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 2, 4, 5, 7, 7, 6, 8), strict=True))
+SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 7, 4, 5, 7, 7, 6, 8), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,7 @@ def test_an_answer_measured_clearly_better_and_as_good_as_the_best_that_is_shown
             assert score(answer) >= best - AS_GOOD
             assert score(answer) >= WORTH_WRITING
             assert answer not in shown
+            assert answer in GOOD, "a weak instruction that scored by luck is no answer"
 
 
 def test_an_answer_keeps_the_word_budget_that_is_told(many: tuple[Lesson, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -118,7 +119,7 @@ class Guard:
             return None
         left = urlencode([(name, value) for name, value in query if name != "token"])
         # Quoted, since browsers read a backslash as a slash, and two of them lead to another host.
-        url = _escaped("/" + quote(scope["path"].lstrip("/")) + (f"?{left}" if left else ""))
+        url = html.escape("/" + quote(scope["path"].lstrip("/")) + (f"?{left}" if left else ""))
         kept = f"{cookie_name(token)}={cookie_value(token)}; Path=/; HttpOnly; SameSite=Strict"
         return 200, _WELCOME.format(url=url), {"set-cookie": kept}
 
@@ -145,10 +146,6 @@ def _same(said: str, known: str) -> bool:
 def _name_of(host: str) -> str:
     """A Host header without its port; all of it if what follows the name is no port."""
     return re.sub(r":\d*\Z", "", host.lower())
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 async def _answer(send: Send, status: int, text: str, more: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from promptdescent.errors import ConfigError
 from promptdescent.records import Outcome, PromptScore, RunManifest, Verdict, from_json
 from promptdescent.report.record import Record, changed_settings, run_record
-from promptdescent.stats import compare_paired, holm, paired_bootstrap_interval, wilson_interval
+from promptdescent.stats import compare_paired, holm, score_interval
 from promptdescent.store.store import Store
 from promptdescent.store.tags import tags_of
 
@@ -236,10 +236,7 @@ def _interval(one: _Read) -> tuple[float, float] | None:
     scores = [outcome.score for outcome in one.outcomes or () if outcome.score is not None]
     if one.manifest.objective != "mean" or not scores:
         return None
-    if {*scores} <= {0.0, 1.0}:
-        interval = wilson_interval(scores.count(1.0), len(scores))
-    else:
-        interval = paired_bootstrap_interval(scores, seed=one.manifest.seed)  # paired with nothing
+    _, interval = score_interval(scores, seed=one.manifest.seed)
     return interval.low, interval.high
 
 

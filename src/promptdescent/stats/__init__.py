@@ -19,7 +19,7 @@ from promptdescent.stats.binary import mcnemar_exact, paired_score_interval, wil
 from promptdescent.stats.comparison import PairedComparison, compare_by, compare_paired
 from promptdescent.stats.power import rows_needed, rows_needed_binary, rows_needed_mean, smallest_gain
 from promptdescent.stats.racing import race_critical_value, race_losers
-from promptdescent.stats.resampling import bootstrap_interval, paired_bootstrap_interval, sign_flip_test
+from promptdescent.stats.resampling import bootstrap_interval, paired_bootstrap_interval, score_interval, sign_flip_test
 from promptdescent.stats.studies import (
     GroupDifference,
     MeanEstimate,
@@ -52,6 +52,7 @@ __all__ = [
     "rows_needed",
     "rows_needed_binary",
     "rows_needed_mean",
+    "score_interval",
     "sign_flip_test",
     "smallest_gain",
     "student_t_quantile",

@@ -18,8 +18,18 @@ from promptdescent.stats.basics import (
     finite_floats,
     quantile,
 )
+from promptdescent.stats.binary import wilson_interval
 
 Row = TypeVar("Row")
+
+
+def score_interval(scores: Sequence[float], *, seed: int) -> tuple[str, Interval]:
+    """95 % confidence interval of the mean of ``scores``, shape (n,), n >= 1, by the method that fits them: Wilson's
+    for scores of 0 and 1, else the BCa bootstrap. Returns the method's name and the interval.
+    """
+    if {*scores} <= {0.0, 1.0}:
+        return "Wilson score", wilson_interval(sum(score == 1.0 for score in scores), len(scores))
+    return "BCa bootstrap", paired_bootstrap_interval(scores, seed=seed)  # paired with nothing
 
 
 def sign_flip_test(differences: Sequence[float], *, seed: int, resamples: int = RESAMPLES) -> float:

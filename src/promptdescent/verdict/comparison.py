@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from promptdescent.errors import RunFailed
 from promptdescent.records import Evaluation, PromptScore, ScoredRows, Verdict
-from promptdescent.stats import (
-    PairedComparison,
-    bootstrap_interval,
-    compare_by,
-    compare_paired,
-    paired_bootstrap_interval,
-    wilson_interval,
-)
+from promptdescent.stats import PairedComparison, bootstrap_interval, compare_by, compare_paired, score_interval
 from promptdescent.tasks.objective import Objective, ScoredRow, scored_rows
 from promptdescent.tasks.splits import LEAST_TEST_ROWS
 from promptdescent.tasks.task import Task, commonest_answer_score
@@ -72,10 +65,8 @@ def measure(evaluation: Evaluation, task: Task, on: ScoredRows, *, seed: int) ->
     scores = [row.score for row in rows]
     if not task.objective.mean_over_rows:
         method, interval = "bootstrap percentile", bootstrap_interval(rows, task.objective.combine, seed=seed)
-    elif {*scores} <= {0.0, 1.0}:
-        method, interval = "Wilson score", wilson_interval(scores.count(1.0), len(scores))
     else:
-        method, interval = "BCa bootstrap", paired_bootstrap_interval(scores, seed=seed)  # paired with nothing
+        method, interval = score_interval(scores, seed=seed)
     leaked = set(task.splits.leaked) if on == "test" else set()
     return PromptScore(
         on=on,
