@@ -383,6 +383,9 @@ def _check_choices(spec: RunSpec) -> None:
         value = getattr(spec, name)
         if value is not None and value not in allowed:
             raise ConfigError(f"{flag(name)} cannot be {value!r}; {nearest(str(value), allowed)}")
+    optimizer_model = spec.optimizer_model or spec.task_model or ""
+    if spec.optimizer_style == "writer" and optimizer_model.startswith("simulated:"):
+        raise ConfigError("simulated models read the styles chat and few-shot; leave --optimizer-style out")
 
 
 def _check_addresses(spec: RunSpec) -> None:
