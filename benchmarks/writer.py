@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/writer.py search --data $DATA --out study    # hours on two cores; goes on where it was
     .venv/bin/python benchmarks/writer.py tables --out study
 
-``--arms base=local:smollm2 mine=local:smollm2+build/second/writer.gguf`` compares other models.
+``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
 Every search starts from a prompt that says nothing of the job, with the same rows, settings and cap on used calls for
 both arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right, or, on a job
@@ -195,12 +195,16 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     options = parser.parse_args()
-    if options.what == "tables":
-        print_tables(read(options.out), list(dict(arm.split("=", 1) for arm in options.arms)))
-        return
     arms = dict(arm.split("=", 1) for arm in options.arms)
+    if len(arms) != 2:
+        parser.error("--arms takes two: NAME=MODEL NAME=MODEL")
+    if options.what == "tables":
+        print_tables(read(options.out), list(arms))
+        return
     options.out.mkdir(parents=True, exist_ok=True)
-    done = {(line["job"], line["arm"], line["seed"]) for line in read(options.out)}
+    done = {(line["job"], line["arm"], line["seed"]): line["model"] for line in read(options.out)}
+    if any(arms.get(arm) not in (None, model) for (_, arm, _), model in done.items()):
+        parser.error(f"{options.out} holds searches of another model under one of these names")
     for seed in options.seeds:
         for name in options.jobs:
             for arm, model in arms.items():
@@ -282,6 +286,8 @@ def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
         if of_job:
             pairs += of_job
             print(_row(job, of_job))
+    if not pairs:
+        raise SystemExit("no search has its pair yet")
     print(_row("all", pairs))
     gains = [100 * (second["found_score"] - first["found_score"]) for first, second in pairs]
     print(f"\nDifference over {len(gains)} pairs of searches: {_points(mean_interval(gains))}.")

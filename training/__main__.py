@@ -1,4 +1,8 @@
-"""From nothing to the adapter: ``python -m training``, or ``make train-writer``."""
+"""From nothing to the adapter: ``python -m training``, or ``make train-writer``.
+
+python -m training                                  # adapter and report in training/out/seed-0
+python -m training --measure training/out/seed-0/writer.gguf [OTHER.gguf ...]
+"""
 
 from __future__ import annotations
 
@@ -7,72 +11,122 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from promptdescent.llm.local import embedded_file
 from training.examples import lessons
-from training.jobs import read_jobs
-from training.scoring import score_jobs
+from training.jobs import Job, read_jobs
+from training.measuring import measure, worth_measuring
+from training.scoring import Scored, score_jobs
 
-HELD_BACK = 16
-"""Every so many-th job is not trained on: its lessons say how well the writer does on jobs that it has not seen."""
+OUT = Path(__file__).parent / "out"
+
+HELD_BACK = (
+    "bird-or-fish",
+    "instrument-or-sport",
+    "question-or-statement",
+    "work-or-leisure",
+    "formal-or-casual-tone",
+    "music-film-or-book",
+    "what-it-is-made-of",
+    "thing-can-fly",
+    "email-asks-for-money",
+    "find-food",
+    "next-letter",
+    "country-to-capital",
+)
+"""Jobs that are not trained on, none of which resembles another: they say how well the writer does on unseen ones."""
+
+LESSONS = 4480
+CHECKED = 160
+"""Lessons of the jobs held back on which the loss is measured."""
 
 
 def main() -> None:
-    """Score the corpus, make lessons of it, train, and write adapter and report."""
+    """Score the corpus, make lessons of it, train, and write adapter and report; or measure adapters."""
     options = _options()
-    out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
     jobs = read_jobs()
-    scores = asyncio.run(score_jobs(jobs, out / "scores.jsonl", engines=options.engines))
-    scored = time.monotonic()
-    trained_on = [job for place, job in enumerate(jobs) if place % HELD_BACK]
-    held_back = [job for place, job in enumerate(jobs) if place % HELD_BACK == 0]
-    to_learn = lessons(trained_on, scores, seed=options.seed, count=options.lessons)
-    to_check = lessons(held_back, scores, seed=options.seed, count=160)
+    began = time.monotonic()
+    scores = asyncio.run(score_jobs(jobs, options.scores))
+    if options.measure:
+        _measure(options.measure, jobs, scores)
+    else:
+        _train(options, jobs, scores, minutes_of_scoring=(time.monotonic() - began) / 60)
 
-    # Imported here: scoring needs no torch, and says what is wrong with the corpus before torch has to be there.
+
+def _train(
+    options: argparse.Namespace,
+    jobs: Sequence[Job],
+    scores: Mapping[str, Sequence[Scored]],
+    *,
+    minutes_of_scoring: float,
+) -> None:
+    # Imported here: scoring and measuring need no torch.
     from training.lora import Plan, Training
 
-    plan = Plan(seed=options.seed, rate=options.rate)
-    training = Training(embedded_file(), to_learn, plan, out / "state.pt")
+    began = time.monotonic()
+    out: Path = options.out or OUT / f"seed-{options.seed}"
+    out.mkdir(parents=True, exist_ok=True)
+    to_learn = lessons(
+        [job for job in jobs if job.name not in HELD_BACK], scores, seed=options.seed, count=options.lessons
+    )
+    to_check = lessons([job for job in jobs if job.name in HELD_BACK], scores, seed=0, count=CHECKED)
+    training = Training(embedded_file(), to_learn, Plan(seed=options.seed), out / "state.pt")
     before = training.loss_on(to_check)
     loss = training.run()
-    about = {
-        "name": "promptdescent writer",
-        "description": "Writes better instructions from scored ones; an adapter of SmolLM2-135M-Instruct Q4_1.",
-        "license": "mit",
-    }
-    training.write(out / "writer.gguf", about)
+    adapter = out / "writer.gguf"
+    training.write(
+        adapter,
+        {
+            "name": "promptdescent writer",
+            "description": "Writes better instructions from scored ones; an adapter of SmolLM2-135M-Instruct Q4_1.",
+            "license": "apache-2.0",
+        },
+    )
     report = {
         "seed": options.seed,
         "jobs": len(jobs),
         "instructions": sum(len(of_job) for of_job in scores.values()),
-        "replies": sum(one.rows for of_job in scores.values() for one in of_job),
+        "rows scored": sum(one.rows for of_job in scores.values() for one in of_job),
         "lessons": len(to_learn),
+        "answers": sum(len(lesson.answers) for lesson in to_learn),
         "jobs of the lessons": len({lesson.job for lesson in to_learn}),
         "steps": training.steps,
         "loss": round(loss, 4),
         "loss on jobs held back": round(training.loss_on(to_check), 4),
         "the same before training": round(before, 4),
-        "minutes of scoring": round((scored - began) / 60, 1),
-        "minutes of training": round((time.monotonic() - scored) / 60, 1),
-        "sha256": hashlib.sha256((out / "writer.gguf").read_bytes()).hexdigest(),
+        "minutes of scoring": round(minutes_of_scoring, 1),
+        "minutes of training": round((time.monotonic() - began) / 60, 1),
+        "bytes": adapter.stat().st_size,
+        "sha256": hashlib.sha256(adapter.read_bytes()).hexdigest(),
         "versions": {name: version(name) for name in ("xllamacpp", "torch", "transformers", "peft", "gguf")},
     }
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
 
 
+def _measure(adapters: Sequence[str], jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]]) -> None:
+    kept = [job for job in jobs if job.name in HELD_BACK and worth_measuring(job, scores[job.name])]
+    print(f"{len(kept)} jobs held back: {', '.join(job.name for job in kept)}")
+    for adapter in adapters:
+        for shuffled in (False, True):
+            found = asyncio.run(measure(adapter, kept, scores, shuffled=shuffled))
+            means = ", ".join(f"{name} {value:.2f}" for name, value in asdict(found).items())
+            print(f"{adapter}{', scores shuffled' if shuffled else ''}: {means}", flush=True)
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="training", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("build/writer"), help="folder of scores, state and adapter")
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--lessons", type=int, default=4480)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--engines", type=int, help="requests computed at once; as many as processors by default")
+    parser.add_argument("--out", type=Path, help="folder of state, adapter and report (training/out/seed-SEED)")
+    parser.add_argument("--scores", type=Path, default=OUT / "scores.jsonl", help="file of the corpus's scores")
+    parser.add_argument("--lessons", type=int, default=LESSONS)
+    parser.add_argument("--measure", nargs="+", metavar="ADAPTER", help="measure adapters on the jobs held back")
     return parser.parse_args()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptdescent.parts.raw_job import RawJob
-from promptdescent.parts.sections import shown_score
+from promptdescent.parts.sections import Verb, shown_score
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
 from training.jobs import Job
@@ -21,30 +21,49 @@ CLEARLY_BETTER = 0.2
 """By how much an answer's score exceeds that of the current prompt: two rows of eight."""
 
 AS_GOOD = 0.05
-"""How far an answer may lie below the best prompt that is shown; within what eight rows can tell."""
+"""How far an answer may lie below the best prompt that is shown."""
 
 WORTH_WRITING = 0.3
 """Least score of an answer, and least share of the job's best score: the embedded model does few jobs well, and an
 instruction that makes it answer at all in the form that is wanted is worth learning.
 """
-NEAR_BEST = 0.7
+NEAR_BEST = 0.8
 
 MOST_ANSWERS = 4
 
 BUDGETS = (50, 48, 45, 40, 35, 30, 25, 20, 15, 12, 10)
 """Word budgets as schedules of the paper give them."""
 
-PAST = (0, 1, 1, 2, 2, 2, 2, 3, 4, 5, 7)
-"""How many past prompts are shown: two beside the current one for gpo, more for opro."""
 
-VERBS: tuple[tuple[str, float], ...] = (
-    ("write", 0.70),
-    ("modify", 0.10),
-    ("paraphrase", 0.08),
-    ("induce", 0.06),
-    ("reflect", 0.04),
-    ("summarize", 0.02),
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a request for a rewrite shows, as some recipe sends it."""
+
+    share: float
+    """Of all lessons."""
+    verb: Verb
+    past: tuple[int, ...] = (0,)
+    """How many past prompts, each as likely."""
+    scored: bool = True
+    """Whether the current prompt has its score."""
+    problem: bool = False
+    budget: bool = False
+
+
+SHAPES = (
+    Shape(share=0.42, verb="write", past=(1, 2, 2, 2), budget=True),  # gpo
+    Shape(share=0.12, verb="write", budget=True),  # gpo's first step
+    Shape(share=0.08, verb="write", past=(2, 3, 5, 7)),  # opro
+    Shape(share=0.06, verb="write", past=(1, 2), problem=True, budget=True),  # pe2:gpo-paper
+    Shape(share=0.05, verb="write", scored=False, problem=True),  # pe2
+    Shape(share=0.04, verb="write", scored=False),  # ape:gpo-paper
+    Shape(share=0.05, verb="modify", scored=False, problem=True),  # apo
+    Shape(share=0.04, verb="modify", problem=True),  # sgdm
+    Shape(share=0.02, verb="modify", past=(1, 2), problem=True, budget=True),  # mixtures
 )
+
+OTHERS: tuple[tuple[str, float], ...] = (("paraphrase", 0.04), ("induce", 0.05), ("reflect", 0.02), ("summarize", 0.01))
+"""Requests that are no rewrite, with their share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +91,13 @@ def lessons(
 
 
 def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
-    verbs, weights = zip(*VERBS, strict=True)
+    kinds = [*((shape, shape.share) for shape in SHAPES), *OTHERS]
     given = 0
     while given < count:
         chance.shuffle(teachers)
         for teacher in teachers:
-            lesson = teacher.lesson(chance.choices(verbs, weights)[0])
+            (kind,) = chance.choices([kind for kind, _ in kinds], [share for _, share in kinds])
+            lesson = teacher.lesson(kind)
             if lesson is not None and given < count:
                 given += 1
                 yield lesson
@@ -95,9 +115,7 @@ class _Teacher:
         # A weak instruction that asks another question with the same answers scores by luck as well as a right one.
         self._good = tuple(one for one in scored if one.text not in self._problem)
         self._worth = max(WORTH_WRITING, NEAR_BEST * max(one.score for one in self._good))
-        self._kinds: dict[str, Callable[[], Lesson | None]] = {
-            "write": self._write,
-            "modify": self._modify,
+        self._others: dict[str, Callable[[], Lesson | None]] = {
             "paraphrase": self._paraphrase,
             "induce": self._induce,
             "reflect": self._reflect,
@@ -110,66 +128,63 @@ class _Teacher:
         best = max(one.score for one in self._good)
         return best >= self._worth and best - min(self._score.values()) >= CLEARLY_BETTER
 
-    def lesson(self, verb: str) -> Lesson | None:
+    def lesson(self, kind: Shape | str) -> Lesson | None:
         """A lesson of this kind; None if the dice gave one that has no answer."""
-        return self._kinds[verb]()
+        return self._rewrite(kind) if isinstance(kind, Shape) else self._others[kind]()
 
-    def _write(self) -> Lesson | None:
-        current, past = self._trajectory()
-        problem = self._problem.get(current.text, "") if self._chance.random() < 0.1 else ""
-        return self._rewrite(RawJob(verb="write", problem=problem), current, past)
-
-    def _modify(self) -> Lesson | None:
-        current, past = self._trajectory()
-        problem = self._problem.get(current.text, "")
-        return self._rewrite(
-            RawJob(verb="modify", problem=problem), current, past if self._chance.random() < 0.3 else ()
-        )
-
-    def _rewrite(self, job: RawJob, current: Scored, past: Sequence[Scored]) -> Lesson | None:
+    def _rewrite(self, shape: Shape) -> Lesson | None:
+        trajectory = self._trajectory(shape)
+        if trajectory is None:
+            return None
+        current, past = trajectory
         best = max((current, *past), key=lambda one: one.score)
         least = max(current.score + CLEARLY_BETTER, best.score - AS_GOOD, self._worth)
         shown = {current.text, *(one.text for one in past)}
         better = [one for one in self._good if one.score >= least and one.text not in shown]
         if not better:
             return None
-        words = self._budget(current, better)
+        words = self._budget(current, better) if shape.budget else None
         if words is not None:
             better = [one for one in better if word_edit_distance(current.text, one.text) <= words]
-        answers = self._drawn(better, near=best)
-        # In nearly all recipes the current prompt has a score.
-        with_score = self._chance.random() < 0.9
         scored = [(one.text, shown_score(one.score)) for one in past]
-        scored.append((current.text, shown_score(current.score) if with_score else ""))
-        return self._lesson(replace(self._described(job), scored=tuple(scored), words=words), answers)
+        scored.append((current.text, shown_score(current.score) if shape.scored else ""))
+        problem = self._problem[current.text] if shape.problem else ""
+        job = RawJob(verb=shape.verb, problem=problem, scored=tuple(scored), words=words)
+        return self._lesson(self._described(job), self._drawn(better, near=best))
 
-    def _trajectory(self) -> tuple[Scored, tuple[Scored, ...]]:
-        """The current prompt and past ones: any that were measured, since a search goes on from poor ones too."""
+    def _trajectory(self, shape: Shape) -> tuple[Scored, tuple[Scored, ...]] | None:
+        """The current prompt and past ones: any that were measured, since a search goes on from poor ones too. None if
+        a problem is to be named and no poor prompt has one.
+        """
         ceiling = max(one.score for one in self._good) - CLEARLY_BETTER
-        current = self._chance.choice([one for one in self._scored if one.score <= ceiling])
+        low = [one for one in self._scored if one.score <= ceiling]
+        if shape.problem:
+            low = [one for one in low if one.text in self._problem]
+        if not low:
+            return None
+        current = self._chance.choice(low)
         others = [one for one in self._scored if one.text != current.text]
-        past = self._chance.sample(others, min(self._chance.choice(PAST), len(others)))
+        past = self._chance.sample(others, min(self._chance.choice(shape.past), len(others)))
         if self._chance.random() < 0.5:
             past.sort(key=lambda one: one.score)
         return current, tuple(past)
 
-    def _budget(self, current: Scored, better: Sequence[Scored]) -> int | None:
-        """None, one of a schedule, or one that the nearest answers just meet."""
-        dice = self._chance.random()
-        if dice < 0.15:
-            return None
+    def _budget(self, current: Scored, better: Sequence[Scored]) -> int:
+        """One of a schedule, or one that the nearest answers just meet."""
         nearest = sorted(word_edit_distance(current.text, one.text) for one in better)
-        if dice < 0.6:
+        if self._chance.random() < 0.55:
             return max(self._chance.choice(BUDGETS), nearest[0])
         return self._chance.choice(nearest[: 1 + len(nearest) // 2]) + self._chance.randint(0, 3)
 
-    def _drawn(self, better: Sequence[Scored], *, near: Scored) -> tuple[str, ...]:
+    def _drawn(self, better: Sequence[Scored], *, near: Scored | None = None) -> tuple[str, ...]:
         """Some of the answers: the better and the nearer to the best prompt shown, the more often.
 
         That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping.
         """
 
         def weight(one: Scored) -> float:
+            if near is None:
+                return float(100**one.score)
             longer = max(len(one.text.split()), len(near.text.split()))
             shared = 1 - word_edit_distance(one.text, near.text) / longer
             return float(100 ** (one.score + (shared if near.score >= self._worth else 0.0)))
@@ -191,7 +206,7 @@ class _Teacher:
 
     def _induce(self) -> Lesson | None:
         good = [one for one in self._good if one.score >= self._worth]
-        return self._lesson(self._described(RawJob(verb="induce"), fewest=3), self._drawn(good, near=good[0]))
+        return self._lesson(self._described(RawJob(verb="induce"), fewest=3), self._drawn(good))
 
     def _reflect(self) -> Lesson | None:
         weak = self._chance.choice(self._job.weak)
@@ -215,11 +230,17 @@ class _Teacher:
                 RawJob(verb="summarize", joins="reflections", scored=shown), (f"{first.problem} {second.problem}",)
             )
         good = [one for one in self._good if one.score >= self._worth]
-        if len(good) < 2:
+        if len(good) < 3:
             return None
-        first, second = sorted(self._chance.sample(good, 2), key=lambda one: one.score)
+        first, second = self._chance.sample(good, 2)
+        others = [one for one in good if one not in (first, second)]
+
+        def apart(one: Scored) -> int:
+            return word_edit_distance(first.text, one.text) + word_edit_distance(second.text, one.text)
+
         shown = ((first.text, ""), (second.text, shown_score(second.score)))
-        return self._lesson(RawJob(verb="summarize", joins="prompts", scored=shown), (second.text,))
+        answer = min(others, key=apart)
+        return self._lesson(RawJob(verb="summarize", joins="prompts", scored=shown), (answer.text,))
 
     def _described(self, job: RawJob, *, fewest: int = 0) -> RawJob:
         """The job with its labels and some rows, as a task shows them."""

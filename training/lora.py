@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import random
 import time
@@ -53,7 +55,7 @@ class _Encoded:
 
 
 class Training:
-    """A training that can be interrupted: all of it follows from the plan, the lessons and the step that is reached."""
+    """A training that can be interrupted: all of it follows from model, plan, lessons and the step that is reached."""
 
     def __init__(self, gguf: Path, lessons: Sequence[Lesson], plan: Plan, state: Path) -> None:
         self._plan = plan
@@ -76,6 +78,8 @@ class Training:
         self._factors = [weight for weight in self._model.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.AdamW(self._factors, lr=plan.rate, weight_decay=0.01)
         self._batches = self._batched([self._encoded(lesson) for lesson in lessons])
+        everything = [gguf.name, asdict(plan), [[(one.form, one.answers) for one in batch] for batch in self._batches]]
+        self._key = hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
     @property
     def steps(self) -> int:
@@ -83,7 +87,10 @@ class Training:
         return len(self._batches)
 
     def run(self) -> float:
-        """Train from the state that is saved, if any, to the end. The mean loss of the last tenth of the steps."""
+        """Train from the state that is saved, if it is one of this training, to the end.
+
+        Returns the mean loss of the last tenth of the steps.
+        """
         start, losses = self._load()
         began = saved = time.monotonic()
         self._model.train()
@@ -111,7 +118,7 @@ class Training:
         return sum(last) / len(last)
 
     def loss_on(self, lessons: Sequence[Lesson]) -> float:
-        """Mean loss per token of lessons that were not trained on."""
+        """Mean loss per token of lessons that were not trained on, averaged over batches."""
         self._model.eval()
         with torch.no_grad():
             losses = [float(self._loss(batch)) for batch in self._batched([self._encoded(one) for one in lessons])]
@@ -193,7 +200,8 @@ class Training:
         if not self._state.exists():
             return 0, []
         saved: dict[str, Any] = torch.load(self._state, map_location=self._device, weights_only=True)
-        if saved["plan"] != asdict(self._plan) or saved["steps"] != self.steps:
+        if saved["key"] != self._key:
+            print(f"training: {self._state} is of other lessons or another plan; starting anew", flush=True)
             return 0, []
         for weight, value in zip(self._factors, saved["factors"], strict=True):
             weight.data.copy_(value)
@@ -204,8 +212,7 @@ class Training:
         being_written = self._state.with_suffix(".part")
         torch.save(
             {
-                "plan": asdict(self._plan),
-                "steps": self.steps,
+                "key": self._key,
                 "step": step,
                 "losses": losses,
                 "factors": [weight.data for weight in self._factors],

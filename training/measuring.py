@@ -15,10 +15,12 @@ from promptdescent.parts.writer import render_form
 from promptdescent.records import ModelSettings, Prompt
 from promptdescent.tasks.target import PromptTarget
 from promptdescent.text import word_edit_distance
+from training.examples import WORTH_WRITING
 from training.jobs import Job
 from training.scoring import REPLY_TOKENS, TASK_MODEL, Scored, scored_rows, shown_rows, task_of
 
 PROPOSALS = 8
+USABLE = 0.8
 BUDGETS = (40, 20, 10, 6)
 
 
@@ -27,7 +29,7 @@ class Measured:
     """Means over all forms."""
 
     usable: float
-    """Proposals of eight that score at least 0.7 of what the job's best instruction does."""
+    """Proposals of eight that score at least 0.8 of what the job's best good instruction does."""
     distinct: float
     """Different proposals of eight."""
     obedient: float
@@ -36,16 +38,26 @@ class Measured:
     """Mean score of the proposals."""
 
 
+def worth_measuring(job: Job, scored: Sequence[Scored]) -> bool:
+    """Whether some instruction does the job, and another does not."""
+    best = _best(job, scored)
+    return best >= WORTH_WRITING and any(one.score <= best / 3 for one in scored)
+
+
 async def measure(
-    adapter: str, jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, seed: int, shuffled: bool = False
+    adapter: str, jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, shuffled: bool = False
 ) -> Measured:
-    """Eight proposals for each job and budget. ``shuffled``: past prompts have each other's scores."""
+    """Eight proposals for each job and budget. ``adapter``: ``writer`` or the path of one. ``shuffled``: of the two
+    past prompts that are shown, a poor and a better one, each has the other's score. Raises ValueError for no jobs.
+    """
+    if not jobs:
+        raise ValueError("no job to measure on")
     task_model = LocalLLM(TASK_MODEL.removeprefix("local:"))
-    writer = LocalLLM(f"{TASK_MODEL.removeprefix('local:')}+{adapter}", beside=task_model)
+    writer = LocalLLM(f"{TASK_MODEL.removeprefix('local:')}+{adapter}", beside=(task_model,))
     await task_model.prepare()
     await writer.prepare()
     rows = [
-        await _of_form(job, scores[job.name], words, task_model, writer, seed=seed, shuffled=shuffled)
+        await _of_form(job, scores[job.name], words, task_model, writer, shuffled=shuffled)
         for job in jobs
         for words in BUDGETS
     ]
@@ -55,16 +67,19 @@ async def measure(
     return Measured(usable=usable, distinct=distinct, obedient=obedient, score=score)
 
 
+def _best(job: Job, scored: Sequence[Scored]) -> float:
+    """Of the instructions that are meant for the job: another one may score by luck."""
+    weak = {one.text for one in job.weak}
+    return max(one.score for one in scored if one.text not in weak)
+
+
 async def _of_form(
-    job: Job, scored: Sequence[Scored], words: int, task_model: LocalLLM, writer: LocalLLM, *, seed: int, shuffled: bool
+    job: Job, scored: Sequence[Scored], words: int, task_model: LocalLLM, writer: LocalLLM, *, shuffled: bool
 ) -> tuple[float, float, float, float]:
-    chance = random.Random(f"{seed}/{job.name}/{words}")
-    best = max(one.score for one in scored)
-    current = chance.choice([one for one in scored if one.score <= best / 3])
-    low, middle = (
-        chance.choice([one for one in scored if one is not current and bottom <= one.score <= top] or scored)
-        for bottom, top in ((0, best / 3), (best / 2, best))
-    )
+    chance = random.Random(f"{job.name}/{words}")
+    best = _best(job, scored)
+    current, low = chance.sample(2 * [one for one in scored if one.score <= best / 3], 2)
+    middle = chance.choice([one for one in scored if best / 2 <= one.score <= best])
     shown = [low.score, middle.score]
     if shuffled:
         shown.reverse()
@@ -81,28 +96,27 @@ async def _of_form(
             words=words,
         )
     )
-    replies = await asyncio.gather(*(_proposal(writer, form, seed, place) for place in range(PROPOSALS)))
-    task = task_of(job, scored_rows(job))
-    target = PromptTarget(task_model, ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS), "after")
-
-    async def score(text: str) -> float:
-        replies = await asyncio.gather(
-            *(target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0)) for row in task.dev)
-        )
-        return sum(
-            task.metric.score(reply.text, row).value for reply, row in zip(replies, task.dev, strict=True)
-        ) / len(task.dev)
-
-    values = {text: await score(text) if text else 0.0 for text in dict.fromkeys(replies)}
+    replies = await asyncio.gather(*(_proposal(writer, form, place) for place in range(PROPOSALS)))
+    values = {text: await _score(job, text, task_model) if text else 0.0 for text in dict.fromkeys(replies)}
     return (
-        float(sum(values[text] >= 0.7 * best for text in replies)),
+        float(sum(values[text] >= USABLE * best for text in replies)),
         float(len(values)),
         sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
         sum(values[text] for text in replies) / PROPOSALS,
     )
 
 
-async def _proposal(writer: LocalLLM, form: str, seed: int, place: int) -> str:
+async def _score(job: Job, text: str, task_model: LocalLLM) -> float:
+    task = task_of(job, scored_rows(job))
+    target = PromptTarget(task_model, ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS), "after")
+    replies = await asyncio.gather(
+        *(target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0)) for row in task.dev)
+    )
+    values = [task.metric.score(reply.text, row).value for reply, row in zip(replies, task.dev, strict=True)]
+    return sum(values) / len(values)
+
+
+async def _proposal(writer: LocalLLM, form: str, place: int) -> str:
     completion = await writer.complete(
         Request(
             role="optimizer",
@@ -111,7 +125,7 @@ async def _proposal(writer: LocalLLM, form: str, seed: int, place: int) -> str:
             temperature=0.9,
             max_tokens=48,
             stop=("\n",),
-            draw=Draw(seed=seed, step=0, slot="proposal", index=place),
+            draw=Draw(seed=0, step=0, slot="proposal", index=place),
         )
     )
     return read_raw_reply(completion.replies[0].text)

@@ -27,8 +27,8 @@ SHOWN = 10
 FIRST_ROWS = 2
 """Rows that every instruction is scored on."""
 
-LEAST = 0.5
-"""Of the first rows. An instruction that gets less right costs no more."""
+LEAST = 0.25
+"""Share of the first rows. An instruction that gets less right costs no more."""
 
 ROWS = 8
 """Rows that the others are scored on, the first ones included."""
@@ -113,7 +113,7 @@ async def _score(job: Job, llm: LocalLLM) -> list[tuple[str, float, int]]:
         return [sum(values[place :: len(texts)]) for place in range(len(texts))]
 
     first = dict(zip(job.instructions, await of_all(job.instructions, task.dev[:FIRST_ROWS]), strict=True))
-    promising = [text for text, value in first.items() if value >= LEAST]
+    promising = [text for text, value in first.items() if value >= LEAST * FIRST_ROWS]
     more = dict(zip(promising, await of_all(promising, task.dev[FIRST_ROWS:]), strict=True))
     return [(text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()]
 

@@ -12,7 +12,7 @@ from promptdescent.config import Cache, RunSpec, flag
 from promptdescent.errors import ConfigError, DataError
 from promptdescent.input_files import read_mixture, read_prompt, read_text, read_turn
 from promptdescent.llm.base import LLM, Embedder
-from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, is_remote, open_model
+from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, check_role, is_remote, open_model
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.limits import Engine, LimitedLLM
@@ -292,7 +292,7 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
     rows = (*task.train, *task.dev, *task.test)
     notes: list[str] = []
 
-    def named(role: Role, *, beside: LLM | None = None) -> LLM:
+    def named(role: Role, *, beside: Sequence[LLM] = ()) -> LLM:
         model = spec.model(role)
         return open_model(
             model.settings.name,
@@ -307,6 +307,8 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
             beside=beside,
         )
 
+    for role in spec.roles:
+        check_role(spec.model(role).settings.name.removeprefix(PYTHON), role)
     task_model = given.task_model or named("task")
     optimizer_model = given.optimizer_model
     if spec.evaluate_on:
@@ -314,11 +316,13 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
     elif optimizer_model is None and spec.optimizer_model is None:
         notes.append("The optimizer model is the task model; --optimizer-model names another one.")
     if optimizer_model is None:
-        optimizer_model = task_model if _same_model(spec, given) else named("optimizer", beside=task_model)
+        optimizer_model = task_model if _same_model(spec, given) else named("optimizer", beside=(task_model,))
     return Models(
         task=task_model,
         optimizer=optimizer_model,
-        judge=(given.judge_model or named("judge", beside=task_model)) if isinstance(task.metric, Judge) else None,
+        judge=(given.judge_model or named("judge", beside=(task_model, optimizer_model)))
+        if isinstance(task.metric, Judge)
+        else None,
         similarity=EmbeddingSimilarity(given.embedder) if given.embedder else LexicalSimilarity(),
         concurrency=spec.concurrency or (None if _asks_endpoints(spec) else FIRST_LEVEL),
         remote=_is_remote(spec, given),

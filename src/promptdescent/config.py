@@ -232,7 +232,8 @@ class RunSpec:
             )
         same = self.optimizer_model is None
         name = self.optimizer_model or self.task_model
-        style = self.optimizer_style or ("writer" if name == WRITER_MODEL else "chat")
+        # A model that is handed in from Python is recorded with a mark before its name.
+        style = self.optimizer_style or ("writer" if name.removeprefix("python:") == WRITER_MODEL else "chat")
         settings = ModelSettings(
             name=name,
             temperature=self.optimizer_temperature,

@@ -39,7 +39,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def both(adapter: Path) -> AsyncIterator[tuple[LocalLLM, LocalLLM]]:
     """The bare model and the one with the adapter, on the same engines."""
     bare = LocalLLM("smollm2", engines=2)
-    adapted = LocalLLM(f"smollm2+{adapter}", beside=bare)
+    adapted = LocalLLM(f"smollm2+{adapter}", beside=(bare,))
     await bare.prepare()
     await adapted.prepare()
     yield bare, adapted
@@ -84,7 +84,7 @@ async def test_the_bare_models_identity_does_not_know_of_the_adapter(both: tuple
 @needs_model
 async def test_what_is_shared_is_freed_by_the_last_to_close(adapter: Path) -> None:
     bare = LocalLLM("smollm2", engines=1)
-    adapted = LocalLLM(f"smollm2+{adapter}", beside=bare)
+    adapted = LocalLLM(f"smollm2+{adapter}", beside=(bare,))
     await bare.prepare()
     await adapted.prepare()
     await bare.close()
@@ -108,11 +108,15 @@ def test_an_adapter_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @needs_model
-async def test_engines_are_not_shared_once_they_are_loaded_without_the_adapter(adapter: Path) -> None:
+async def test_engines_that_are_loaded_without_the_adapter_are_left_alone(adapter: Path) -> None:
     bare = LocalLLM("smollm2", engines=1)
     await bare.prepare()
-    with pytest.raises(RuntimeError, match="loaded already"):
-        LocalLLM(f"smollm2+{adapter}", beside=bare)
+    adapted = LocalLLM(f"smollm2+{adapter}", engines=1, beside=(bare,))
+    assert adapted._engines is not bare._engines
+    assert LocalLLM("smollm2", beside=(adapted, bare))._engines is adapted._engines
+    await adapted.prepare()
+    assert await texts(adapted) != await texts(bare)
+    await adapted.close()
     await bare.close()
 
 
@@ -125,10 +129,13 @@ def test_both_roles_of_a_run_share_one_model(adapter: Path) -> None:
 
 
 @needs_model
-def test_different_files_share_nothing(adapter: Path) -> None:
+def test_different_files_and_settings_share_nothing(tmp_path: Path) -> None:
     first = LocalLLM("smollm2")
-    assert LocalLLM("smollm2", beside=first)._engines is first._engines
-    assert LocalLLM("smollm2", threads=2, beside=first)._engines is not first._engines
+    assert LocalLLM("smollm2", beside=(first,))._engines is first._engines
+    assert LocalLLM("smollm2", threads=2, beside=(first,))._engines is not first._engines
+    other = tmp_path / "other.gguf"
+    other.write_bytes(b"GGUF")
+    assert LocalLLM(str(other), beside=(first,))._engines is not first._engines
 
 
 def test_base_and_adapter_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,12 +145,27 @@ def test_base_and_adapter_are_told_apart(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c++.gguf").touch()
     assert split_model("c++.gguf") == ("c++.gguf", "")
+    assert split_model("smollm2+a+b.gguf") == ("smollm2", "a+b.gguf")
+    (tmp_path / "smollm2+writer").touch()
+    assert split_model("smollm2+writer") == ("smollm2", "writer"), "a file of that name is no model"
+
+
+@pytest.mark.parametrize("name", ["model.gguf+", "+writer", "smollm2+"])
+def test_half_a_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="names no adapter"):
+        split_model(name)
 
 
 @pytest.mark.parametrize("role", ["task", "judge"])
 def test_only_the_optimizer_writes_prompts(role) -> None:
     with pytest.raises(ConfigError, match=rf"--{role}-model local:smollm2 is the bare model"):
         open_model("local:smollm2+writer", role=role, base_url=None, api_key_env=None, timeout=1, rows=(), labels=())
+
+
+def test_a_writer_that_is_handed_in_is_no_task_model_either() -> None:
+    spec = RunSpec(task_model="python:local:smollm2+writer", optimizer_model="local:smollm2")
+    with pytest.raises(ConfigError, match="writes prompts and does nothing else"):
+        open_models(spec, small_task(), NO_EXTRAS)
 
 
 def test_the_writer_fits_one_model(tmp_path: Path) -> None:

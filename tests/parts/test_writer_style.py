@@ -63,6 +63,8 @@ def test_the_answer_is_the_first_line(reply: str, prompt: str) -> None:
 def test_the_writer_gets_its_form_unless_another_style_is_said() -> None:
     spec = RunSpec(task_model="local:smollm2", optimizer_model="local:smollm2+writer")
     assert (spec.model("optimizer").settings.style, spec.model("optimizer").settings.stop) == ("writer", ("\n",))
+    handed_in = RunSpec(task_model="m", optimizer_model="python:local:smollm2+writer").model("optimizer").settings
+    assert handed_in.style == "writer"
     other = spec.with_settings({"optimizer_style": "few-shot"}).model("optimizer").settings
     assert (other.style, other.stop) == ("few-shot", ("\n",))
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 import pytest
-from training.examples import AS_GOOD, CLEARLY_BETTER, MOST_ANSWERS, VERBS, WORTH_WRITING, Lesson, lessons
+from training.examples import AS_GOOD, CLEARLY_BETTER, MOST_ANSWERS, OTHERS, SHAPES, WORTH_WRITING, Lesson, lessons
 from training.jobs import Job, Row, Weak
 from training.scoring import Scored, scored_rows, shown_rows
 
@@ -108,7 +108,33 @@ def test_all_kinds_of_requests_are_taught(many: tuple[Lesson, ...]) -> None:
         "All problems",
         "Both in one",
     }
-    assert asked_for["Better"] > dict(VERBS)["write"] * len(many) * 0.8
+    assert sum(shape.share for shape in SHAPES) + sum(share for _, share in OTHERS) == pytest.approx(1)
+    written = sum(shape.share for shape in SHAPES if shape.verb == "write")
+    assert asked_for["Better"] > written * len(many) * 0.8
+
+
+def test_the_shapes_of_all_recipes_are_taught(many: tuple[Lesson, ...]) -> None:
+    """As in tests/golden: a current prompt without a score, with a problem, without past prompts and budget."""
+    forms = [lesson.form for lesson, _, _ in rewrites(many)]
+    pe2 = [
+        form for form in forms if re.search(r"^Current: .+\nProblem: .+\nBetter:$", form, re.M) and "Past" not in form
+    ]
+    apo = [form for form in forms if re.search(r"^Current: .+\nProblem: .+\nEdited:$", form, re.M)]
+    sgdm = [form for form in forms if re.search(r"^Current \(\d+\): .+\nProblem: .+\nEdited:$", form, re.M)]
+    opro = [form for form in forms if form.count("Past (") > 1 and form.endswith("Better:")]
+    assert all(len(found) >= 5 for found in (pe2, apo, sgdm, opro))
+
+
+def test_inductions_teach_many_instructions(many: tuple[Lesson, ...]) -> None:
+    answers = Counter(answer for one in many if one.form.endswith("Instruction:") for answer in one.answers)
+    assert len(answers) >= 3
+    assert max(answers.values()) < sum(answers.values()) / 2
+
+
+def test_both_in_one_is_not_just_the_new_one(many: tuple[Lesson, ...]) -> None:
+    for lesson in many:
+        if lesson.form.endswith("Both in one:"):
+            assert lesson.answers[0] not in lesson.form
 
 
 def test_most_forms_have_several_answers(many: tuple[Lesson, ...]) -> None:

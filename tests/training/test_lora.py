@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch", reason="torch is for training alone; make t
 for name in ("transformers", "peft", "gguf"):
     pytest.importorskip(name, reason=f"{name} is for training alone; make train-writer installs it")
 
+import numpy  # noqa: E402 - what is skipped above is needed first
+from training.adapter import interleaved  # noqa: E402
 from training.examples import Lesson  # noqa: E402
 from training.lora import Plan, Training  # noqa: E402
 
@@ -60,9 +62,29 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
     with pytest.raises(StopIteration):
         first.run()
     again = training(tmp_path / "parts.pt")
+    steps = again.steps - 2
+    loss_then = again._loss
+    taken = iter(range(steps))
+    monkeypatch.setattr(again, "_loss", lambda batch: (next(taken), loss_then(batch))[1])
     again.run()
+    assert next(taken, None) is None, "the steps that were done are not done again"
     for one, other in zip(whole._factors, again._factors, strict=True):
         assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_a_state_of_other_lessons_is_not_gone_on_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training(tmp_path / "state.pt").run()
+    others = tuple(replace(lesson, answers=("Which size is it?",)) for lesson in LESSONS)
+    assert training(tmp_path / "state.pt", others)._load() == (0, [])
+    assert "starting anew" in capsys.readouterr().out
+    assert training(tmp_path / "state.pt")._load()[0] == 3
+
+
+def test_queries_and_keys_are_put_into_the_order_of_llama_cpp() -> None:
+    """It rotates neighbours where transformers rotates the halves of a head: 0 4 1 5 2 6 3 7 for a head of eight."""
+    rows = numpy.arange(16).reshape(16, 1)
+    assert interleaved(rows, 2)[:, 0].tolist() == [0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15]
+    assert interleaved(rows, 1)[:4, 0].tolist() == [0, 8, 1, 9]
 
 
 async def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
@@ -72,7 +94,7 @@ async def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
     assert made.loss_on(LESSONS) < before / 3
     made.write(tmp_path / "adapter.gguf", {"name": "test"})
     model = LocalLLM("smollm2", engines=1)
-    writer = LocalLLM(f"smollm2+{tmp_path / 'adapter.gguf'}", beside=model)
+    writer = LocalLLM(f"smollm2+{tmp_path / 'adapter.gguf'}", beside=(model,))
     await writer.prepare()
     reply = (
         (

@@ -34,12 +34,12 @@ def open_model(
     labels: Sequence[str],
     ray: str | None = None,
     engines: int | None = None,
-    beside: LLM | None = None,
+    beside: Sequence[LLM] = (),
 ) -> LLM:
     """The model ``name``; ``rows`` and ``labels`` are for simulated task models, which must know the right answers.
     ``timeout``: seconds that one call of an endpoint may take. ``ray``: address of a cluster that serves a local task
-    model, with at most so many ``engines``. ``beside``: a model that is open already; where both are one file on this
-    machine, it is in memory once.
+    model, with at most so many ``engines``. ``beside``: models that are open already; a file on this machine that one
+    of them computes is in memory once.
 
     Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used, and
     :class:`KeyRefused` for a key that is missing.
@@ -53,10 +53,7 @@ def open_model(
             f"the {role} model {name} was handed in from Python: hand it in there again, as {role}_model of "
             "promptdescent.resume, or of promptdescent.explain_run for an explanation"
         )
-    if name == WRITER_MODEL and role != "optimizer":
-        raise ConfigError(
-            f"{name} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model"
-        )
+    check_role(name, role)
     if name.startswith(LOCAL):
         model = name.removeprefix(LOCAL)
         if ray is None or role != "task":
@@ -68,6 +65,14 @@ def open_model(
     endpoint = OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env, key_flag=key_flag, timeout=timeout)
     endpoint.check_key()
     return endpoint
+
+
+def check_role(name: str, role: Role) -> None:
+    """Raise :class:`ConfigError` if the model is the prompt writer and the role is another than the optimizer's."""
+    if name == WRITER_MODEL and role != "optimizer":
+        raise ConfigError(
+            f"{name} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model"
+        )
 
 
 def check_simulated(names: Iterable[str]) -> None:

@@ -40,14 +40,13 @@ class Engines:
         self._loaded = 0
 
     def add(self, adapter: Path | None) -> None:
-        """Have engines hold this adapter too. Raises RuntimeError if some are loaded without it: models that share
-        engines are made before one of them is prepared.
-        """
-        if adapter is None or adapter in self._adapters:
-            return
-        if self._loaded:
-            raise RuntimeError(f"the engines of {self.kind.path} are loaded already, without {adapter}")
-        self._adapters.append(adapter)
+        """Have engines hold this adapter too; only where they can (:meth:`can_hold`)."""
+        if adapter is not None and adapter not in self._adapters:
+            self._adapters.append(adapter)
+
+    def can_hold(self, adapter: Path | None) -> bool:
+        """Whether engines hold this adapter, or may still load it: none is loaded yet."""
+        return adapter is None or adapter in self._adapters or not self._loaded
 
     async def begin(self, user: object) -> None:
         """Load the first engine, if ``user`` is the first to begin."""

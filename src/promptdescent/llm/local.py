@@ -22,6 +22,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class LocalLLM:
 
     ``engines`` is how many requests are computed at once; by default as many as there are processors for files up to
     512 MiB, else one. ``threads`` is how many each engine has; by default one for such files, else all processors.
-    ``beside``: another model, whose engines are shared if they hold the same file, so that it is in memory once.
+    ``beside``: other models. The engines of the first that computes the same file are shared, so that it is in memory
+    once; not if they are loaded already and lack the adapter.
     Raises :class:`ConfigError` for a file that is missing or is no GGUF, and, with the command that
     adds it, for a missing package.
     """
@@ -69,7 +71,7 @@ class LocalLLM:
         engines: int | None = None,
         threads: int | None = None,
         context: int = CONTEXT,
-        beside: LLM | None = None,
+        beside: Sequence[LLM] = (),
     ) -> None:
         self.name = f"local:{model}"
         base, adapter = split_model(model)
@@ -90,8 +92,9 @@ class LocalLLM:
             stepwise=base == SMOLLM2,
         )
         most = engines or (min(processors, MOST_ENGINES) if small else 1)
-        shared = beside._engines if isinstance(beside, LocalLLM) and beside._engines.kind == kind else None
-        self._engines: Engines = shared or Engines(kind, most=most)
+        others = [model._engines for model in beside if isinstance(model, LocalLLM)]
+        shared = (engines for engines in others if engines.kind == kind and engines.can_hold(self._adapter))
+        self._engines: Engines = next(shared, None) or Engines(kind, most=most)
         self._engines.add(self._adapter)
         self._identity: str | None = None
 
@@ -152,10 +155,16 @@ class LocalLLM:
 
 
 def split_model(model: str) -> tuple[str, str]:
-    """A model's name without ``local:`` as base and adapter; a path with a plus sign that exists is a base alone."""
-    if "+" not in model or Path(model).expanduser().exists():
+    """A model's name without ``local:`` as base and adapter; a path with a plus sign that exists is a base alone.
+
+    Raises :class:`ConfigError` if one of the two is missing.
+    """
+    if "+" not in model or (not model.startswith(f"{SMOLLM2}+") and Path(model).expanduser().exists()):
         return model, ""
-    base, _, adapter = model.rpartition("+")
+    # Whatever follows the embedded model's name is the adapter, plus signs in its path included.
+    base, _, adapter = model.partition("+") if model.startswith(f"{SMOLLM2}+") else model.rpartition("+")
+    if not base or not adapter:
+        raise ConfigError(f"local:{model} is no file, and names no adapter of a model: local:MODEL+ADAPTER does")
     return base, adapter
 
 
