@@ -21,7 +21,7 @@ GOOD = (
     "Is this sound loud or quiet? Answer with one word.",
     "Decide whether this is a loud or a quiet sound and write only the label.",
 )
-SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 7, 4, 5, 7, 7, 6, 8), strict=True))
+SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 7, 4, 5, 7, 7, 7, 8), strict=True))
 
 
 @pytest.fixture(scope="module")
