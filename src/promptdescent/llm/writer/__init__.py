@@ -1,4 +1,4 @@
-"""The prompt writer: an adapter of the embedded model, shipped with this package (``MODEL_CARD.md``)."""
+"""The prompt writer: an adapter of the embedded model, beside this file."""
 
 from __future__ import annotations
 
