@@ -30,7 +30,6 @@ demo: .venv/.runtime
 test: setup
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
-	@$(BIN)/python -m pytest -q -m alone
 
 check: setup
 	@$(BIN)/ruff format --check .
@@ -41,6 +40,7 @@ check: setup
 soak: setup
 	@$(BIN)/python benchmarks/soak.py
 	@$(BIN)/python -m pytest -q -m slow --hypothesis-show-statistics
+	@$(BIN)/python -m pytest -q -m alone
 
 pictures: setup
 	@$(BIN)/python benchmarks/pictures.py

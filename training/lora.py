@@ -16,6 +16,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from training.adapter import write_adapter
 from training.examples import Lesson
@@ -62,6 +63,8 @@ class Training:
         self._state = state
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(plan.seed)
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         self._tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         base = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         self._heads = {"attn_q": base.config.num_attention_heads, "attn_k": base.config.num_key_value_heads}

@@ -244,6 +244,7 @@ def test_two_models_are_two_studies_and_a_model_without_its_key_is_a_hole(
     assert {hole.task for hole in bench.holes} == set(plan.tasks)
 
 
+@pytest.mark.slow
 def test_tasks_that_differ_in_their_rows_alone_do_not_share_runs_in_one_store(tmp_path: Path) -> None:
     others = [{**row, "input": f"{row['input']} True?"} for row in sports_rows()]
     folder = write_bbh(tmp_path / "bbh", sports_understanding=sports_rows(), web_of_lies=others)
@@ -254,6 +255,7 @@ def test_tasks_that_differ_in_their_rows_alone_do_not_share_runs_in_one_store(tm
     assert len({one.run for one in study.runs}) == len(study.runs) == 8
 
 
+@pytest.mark.slow
 def test_a_task_that_is_mended_joins_and_nothing_else_is_run_again(data_dir: Path, tmp_path: Path) -> None:
     file = data_dir / "object_counting.json"
     text = file.read_text(encoding="utf-8")

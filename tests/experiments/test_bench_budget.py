@@ -174,6 +174,7 @@ def test_a_model_that_joins_later_gets_what_the_others_left(
     assert heard.runs == []
 
 
+@pytest.mark.slow
 def test_a_model_that_joins_while_all_is_spoken_for_is_a_hole(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
