@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, KINDS, Job, Row, Weak, read_job, read_jobs
+from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, FOLDER, KINDS, Job, Row, Weak, read_job, read_jobs
 from training.leaks import Leak, files_to_check, leaks
 from training.phrasings import PER_JOB, phrasings
+from training.scoring import FIRST_ROWS, ROWS
 
 GOOD_FILE = {
     "kind": '"sorting"',
@@ -78,6 +79,17 @@ def test_phrasings_name_all_labels_and_are_decided_by_the_job() -> None:
     assert all(label in text for text in made for label in ("land", "sea", "air"))
     assert made == phrasings("where", ("land", "sea", "air"), inputs)
     assert made != phrasings("whither", ("land", "sea", "air"), inputs)
+
+
+def test_every_instruction_is_measured(corpus: tuple[Job, ...]) -> None:
+    """The scores in the repository are those of the corpus as it is."""
+    entries = [json.loads(line) for line in (FOLDER.parent / "scores.jsonl").read_text("utf-8").splitlines()]
+    measured = {entry["job"]: entry["scores"] for entry in entries}
+    assert set(measured) == {job.name for job in corpus}
+    for job in corpus:
+        assert [text for text, _, _ in measured[job.name]] == list(job.instructions)
+        assert all(0 <= right <= rows and rows in (FIRST_ROWS, ROWS) for _, right, rows in measured[job.name])
+    assert sum(max(right / rows for _, right, rows in scores) >= 0.5 for scores in measured.values()) > 60
 
 
 # --- nothing of the test jobs is in it --------------------------------------------------------------------------------
