@@ -259,7 +259,7 @@ def test_a_call_cap_in_the_middle_of_a_step_is_kept(
     assert (shown["verdict"]["rows"], shown["verdict"]["missing"]) == (60, 0)
 
 
-@every_recipe
+@a_few_recipes
 @where_a_cap_falls
 def test_a_token_cap_is_kept(
     name: str, step: str, rows: Path, undisturbed: Undisturbed, overtaking: str, tmp_path: Path
