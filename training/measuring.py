@@ -12,12 +12,10 @@ from promptdescent.llm.base import Draw, Request
 from promptdescent.parts.raw_job import RawJob, read_raw_reply
 from promptdescent.parts.sections import shown_score
 from promptdescent.parts.writer import render_form
-from promptdescent.records import ModelSettings, Prompt
-from promptdescent.tasks.target import PromptTarget
 from promptdescent.text import word_edit_distance
 from training.examples import WORTH_WRITING
 from training.jobs import Job
-from training.scoring import REPLY_TOKENS, TASK_MODEL, Scored, scored_rows, shown_rows, task_of
+from training.scoring import TASK_MODEL, Scored, meant, right_on, shown_rows, task_of
 
 PROPOSALS = 8
 USABLE = 0.8
@@ -40,7 +38,7 @@ class Measured:
 
 def worth_measuring(job: Job, scored: Sequence[Scored]) -> bool:
     """Whether some instruction does the job, and another does not."""
-    best = _best(job, scored)
+    best = max(one.score for one in meant(job, scored))
     return best >= WORTH_WRITING and any(one.score <= best / 3 for one in scored)
 
 
@@ -67,17 +65,11 @@ async def measure(
     return Measured(usable=usable, distinct=distinct, obedient=obedient, score=score)
 
 
-def _best(job: Job, scored: Sequence[Scored]) -> float:
-    """Of the instructions that are meant for the job: another one may score by luck."""
-    weak = {one.text for one in job.weak}
-    return max(one.score for one in scored if one.text not in weak)
-
-
 async def _of_form(
     job: Job, scored: Sequence[Scored], words: int, task_model: LocalLLM, writer: LocalLLM, *, shuffled: bool
 ) -> tuple[float, float, float, float]:
     chance = random.Random(f"{job.name}/{words}")
-    best = _best(job, scored)
+    best = max(one.score for one in meant(job, scored))
     current, low = chance.sample(2 * [one for one in scored if one.score <= best / 3], 2)
     middle = chance.choice([one for one in scored if best / 2 <= one.score <= best])
     shown = [low.score, middle.score]
@@ -97,23 +89,16 @@ async def _of_form(
         )
     )
     replies = await asyncio.gather(*(_proposal(writer, form, place) for place in range(PROPOSALS)))
-    values = {text: await _score(job, text, task_model) if text else 0.0 for text in dict.fromkeys(replies)}
+    task = task_of(job)
+    texts = [text for text in dict.fromkeys(replies) if text]
+    right = await right_on(task, texts, task.dev, task_model)
+    values = {text: right.get(text, 0.0) / len(task.dev) for text in replies}
     return (
         float(sum(values[text] >= USABLE * best for text in replies)),
         float(len(values)),
         sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
         sum(values[text] for text in replies) / PROPOSALS,
     )
-
-
-async def _score(job: Job, text: str, task_model: LocalLLM) -> float:
-    task = task_of(job, scored_rows(job))
-    target = PromptTarget(task_model, ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS), "after")
-    replies = await asyncio.gather(
-        *(target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0)) for row in task.dev)
-    )
-    values = [task.metric.score(reply.text, row).value for reply, row in zip(replies, task.dev, strict=True)]
-    return sum(values) / len(values)
 
 
 async def _proposal(writer: LocalLLM, form: str, place: int) -> str:

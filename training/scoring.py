@@ -51,6 +51,14 @@ class Scored:
         return self.right / self.rows
 
 
+def meant(job: Job, scored: Sequence[Scored]) -> tuple[Scored, ...]:
+    """Those that are meant for the job. A weak instruction that asks another question with the same answers scores by
+    luck as well as a right one.
+    """
+    weak = {one.text for one in job.weak}
+    return tuple(one for one in scored if one.text not in weak)
+
+
 def shown_rows(job: Job) -> tuple[Row, ...]:
     """The rows that an optimizer may see."""
     return _shuffled(job)[:SHOWN]
@@ -70,19 +78,20 @@ def _shuffled(job: Job) -> tuple[Row, ...]:
     return tuple(waiting[label].pop() for _ in rows for label in job.labels if waiting[label])
 
 
-async def score_jobs(jobs: Sequence[Job], path: Path, *, engines: int | None = None) -> dict[str, tuple[Scored, ...]]:
+async def score_jobs(jobs: Sequence[Job], path: Path) -> dict[str, tuple[Scored, ...]]:
     """The scores of all instructions, by job. What stands in the file ``path`` already is not measured again, provided
     that job, rows and model are the same; what is new is added to it job by job.
     """
-    llm = LocalLLM(TASK_MODEL.removeprefix("local:"), engines=engines)
+    llm = LocalLLM(TASK_MODEL.removeprefix("local:"))
     model = await llm.identify()
+    keys = {job.name: _key(job, model) for job in jobs}
     known = {entry["key"]: entry for entry in _entries(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    began, missing = time.monotonic(), [job for job in jobs if _key(job, model) not in known]
+    began, missing = time.monotonic(), [job for job in jobs if keys[job.name] not in known]
     if missing:
         await llm.prepare()
     for done, job in enumerate(missing, start=1):
-        entry = {"key": _key(job, model), "job": job.name, "scores": await _score(job, llm)}
+        entry = {"key": keys[job.name], "job": job.name, "scores": await _score(job, llm)}
         known[entry["key"]] = entry
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -92,39 +101,40 @@ async def score_jobs(jobs: Sequence[Job], path: Path, *, engines: int | None = N
         await llm.close()
     return {
         job.name: tuple(
-            Scored(text=text, right=right, rows=rows) for text, right, rows in known[_key(job, model)]["scores"]
+            Scored(text=text, right=right, rows=rows) for text, right, rows in known[keys[job.name]]["scores"]
         )
         for job in jobs
     }
 
 
 async def _score(job: Job, llm: LocalLLM) -> list[tuple[str, float, int]]:
-    task = task_of(job, scored_rows(job))
-    settings = ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS)
-    target = PromptTarget(llm, settings, "after")
+    task = task_of(job)
+    first = await right_on(task, job.instructions, task.dev[:FIRST_ROWS], llm)
+    promising = [text for text, value in first.items() if value >= LEAST * FIRST_ROWS]
+    more = await right_on(task, promising, task.dev[FIRST_ROWS:], llm)
+    return [(text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()]
+
+
+async def right_on(task: Task, texts: Sequence[str], rows: Sequence[Example], llm: LocalLLM) -> dict[str, float]:
+    """How many of the rows each text gets right; with a graded metric the sum of the scores."""
+    target = PromptTarget(llm, ModelSettings(name=TASK_MODEL, temperature=0.0, max_tokens=REPLY_TOKENS), "after")
 
     async def right(text: str, row: Example) -> float:
         reply = await target(Prompt.of(text), row, Draw(seed=0, step=0, slot=row.id, index=0))
         return task.metric.score(reply.text, row).value
 
-    async def of_all(texts: Sequence[str], rows: Sequence[Example]) -> list[float]:
-        # Row by row: the row is what requests begin with, and llama.cpp goes on from a beginning that it has read.
-        values = await asyncio.gather(*(right(text, row) for row in rows for text in texts))
-        return [sum(values[place :: len(texts)]) for place in range(len(texts))]
-
-    first = dict(zip(job.instructions, await of_all(job.instructions, task.dev[:FIRST_ROWS]), strict=True))
-    promising = [text for text, value in first.items() if value >= LEAST * FIRST_ROWS]
-    more = dict(zip(promising, await of_all(promising, task.dev[FIRST_ROWS:]), strict=True))
-    return [(text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()]
+    # Row by row: the row is what requests begin with, and llama.cpp goes on from a beginning that it has read.
+    values = await asyncio.gather(*(right(text, row) for row in rows for text in texts))
+    return {text: sum(values[place :: len(texts)]) for place, text in enumerate(texts)}
 
 
-def task_of(job: Job, rows: Sequence[Row]) -> Task:
-    """The rows as the dev set of a task. A number is read out of the reply, a label too; of other answers the reply has
-    to be nearly nothing else (ROUGE-L).
+def task_of(job: Job) -> Task:
+    """The rows that are scored as the dev set of a task. A number is read out of the reply, a label too; of other
+    answers the reply has to be nearly nothing else (ROUGE-L).
     """
     examples = tuple(
         Example(id=f"{job.name}-{place}", inputs=(("input", row.input),), target=row.answer)
-        for place, row in enumerate(rows)
+        for place, row in enumerate(scored_rows(job))
     )
     splits = Splits(train=(), dev=examples, test=(), unused=0, leaked=(), notes=())
     metric = "choice" if job.labels else "number" if all(row.answer.isdecimal() for row in job.rows) else "rouge-l"

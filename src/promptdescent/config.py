@@ -18,10 +18,9 @@ from promptdescent.cluster import check_address
 from promptdescent.errors import ConfigError, nearest
 from promptdescent.input_files import read_yaml
 from promptdescent.llm.writer import WRITER_MODEL
-from promptdescent.records import ModelSettings, Placement, Role, ScoredRows
+from promptdescent.records import ModelSettings, Placement, Role, ScoredRows, Style
 
 Cache = Literal["store", "run", "off"]
-Style = Literal["chat", "few-shot", "writer"]
 
 PATHS = ("data", "train", "dev", "test", "leave_out")
 TEXTS = ("prompt", "second_round", "judge_rubric", "recipe")

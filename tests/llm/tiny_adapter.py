@@ -9,14 +9,14 @@ from pathlib import Path
 HIDDEN, QUERIES = 576, 576
 """Widths of the embedded model."""
 
-_U32, _F32, _STRING = 4, 6, 8
+_F32, _STRING = 6, 8
 _F32_TENSOR = 0
 _ALIGNMENT = 32
 
 
-def write_tiny_adapter(path: Path, *, seed: int = 0, width: int = HIDDEN) -> Path:
+def write_tiny_adapter(path: Path, *, width: int = HIDDEN) -> Path:
     """Rank 1, on the queries of the last layer. Another ``width`` than the model's fits no embedded model."""
-    chance = random.Random(seed)
+    chance = random.Random(0)
     about = [
         ("general.architecture", _STRING, "llama"),
         ("general.type", _STRING, "adapter"),

@@ -4,7 +4,7 @@ All are immutable and serialise to JSON with :func:`to_json` and back with :func
 of them.
 """
 
-from promptdescent.records.calls import Finish, ModelSettings, Reply, Usage
+from promptdescent.records.calls import Finish, ModelSettings, Reply, Style, Usage
 from promptdescent.records.evaluation import Candidate, Evaluate, Evaluation, Fate, Outcome, OutcomeKind
 from promptdescent.records.explanation import (
     DoubtKind,
@@ -74,6 +74,7 @@ __all__ = [
     "SentRequest",
     "Split",
     "StepRecord",
+    "Style",
     "TaskBrief",
     "Usage",
     "Verdict",

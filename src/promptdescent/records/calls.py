@@ -43,6 +43,10 @@ class Reply:
     """The model's turn before this one, where a row is asked in two rounds."""
 
 
+Style = Literal["chat", "few-shot", "writer"]
+"""How meta-prompts are put to an optimizer model."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSettings:
     """A model and how it is sampled."""
@@ -50,7 +54,7 @@ class ModelSettings:
     name: str
     temperature: float
     max_tokens: int
-    style: Literal["chat", "few-shot", "writer"] = "chat"
+    style: Style = "chat"
     """How meta-prompts are put to an optimizer model: as a chat, as worked pairs for raw completion, or as the form
     that the prompt writer was trained on.
     """
