@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/demo_seeds.py            # seeds 0 to 4, about 3 minutes each on two cores
     .venv/bin/python benchmarks/demo_seeds.py --seeds 7
+    .venv/bin/python benchmarks/demo_seeds.py --optimizer-model local:smollm2 --optimizer-style few-shot
 
 For each seed: starting and found prompt on the test rows with the 95 % interval of the gain, calls, seconds, and
 on the same rows the commonest label, the empty prompt and a one-line prompt written by hand. Prints a Markdown table.
@@ -48,7 +49,14 @@ class Line:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    lines = [run(seed) for seed in parser.parse_args().seeds]
+    parser.add_argument("--optimizer-model", help="in place of the demo's")
+    parser.add_argument("--optimizer-style")
+    options = parser.parse_args()
+    changes = {
+        "optimizer_model": options.optimizer_model or demo_settings(0)["optimizer_model"],
+        "optimizer_style": options.optimizer_style or demo_settings(0).get("optimizer_style"),
+    }
+    lines = [run(seed, changes) for seed in options.seeds]
     print(
         "| seed | start | found | gain, 95 % interval | found - commonest, 95 % interval | calls | seconds "
         "| commonest label | empty prompt | by hand |"
@@ -70,9 +78,9 @@ def main() -> None:
     print(f"Gain above 0 in {gains} of {len(lines)} seeds; found above the commonest label in {above} of {len(lines)}.")
 
 
-def run(seed: int) -> Line:
-    """The demo with one seed, then the prompts that need no search on its test rows."""
-    spec = RunSpec().with_settings(demo_settings(seed))
+def run(seed: int, changes: dict[str, object]) -> Line:
+    """The demo with one seed and these settings changed, then the prompts that need no search on its test rows."""
+    spec = RunSpec().with_settings({**demo_settings(seed), **changes})
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
         result = optimize(spec, store=folder)

@@ -40,13 +40,13 @@ SETTINGS: dict[str, Any] = {
     "optimizer_temperature": 0.9,
     "optimizer_max_tokens": 48,
     "train_rows": 30,
-    "dev_rows": 40,
-    "test_rows": 100,
+    "dev_rows": 30,
+    "test_rows": 80,
     "steps": 4,
     "candidates": 8,
     "patience": 0,
-    # Four steps of eight proposals would be 1,320 calls; repeated proposals cost none, so that steps differ in calls.
-    "max_calls": 700,
+    # Four steps of eight proposals would be 1,182 calls; repeated proposals cost none, so that steps differ in calls.
+    "max_calls": 450,
 }
 
 
@@ -67,7 +67,7 @@ JOBS = {
         file=str(ROWS),
         input="text",
         target="label",
-        start="What do you make of this message?",
+        start="Is this customer review positive or negative?",
         by_hand=(
             "Is this review positive or negative? Answer with one word.",
             "Classify the text as positive or negative. Reply with the label only.",
@@ -78,7 +78,7 @@ JOBS = {
         file="instruction_induction/sentiment.jsonl",
         input="input",
         target="output",
-        start="What do you make of this sentence?",
+        start="Is this film review positive or negative?",
         by_hand=(
             "Is this review positive or negative? Answer with one word.",
             "Classify the text as positive or negative. Reply with the label only.",
@@ -89,7 +89,7 @@ JOBS = {
         file="instruction_induction/larger_animal.jsonl",
         input="input",
         target="output",
-        start="What do you know about these animals?",
+        start="Reply briefly.",
         by_hand=(
             "Which animal is larger? Write only its name.",
             "Name the larger of the two animals.",
@@ -101,7 +101,7 @@ JOBS = {
         file="instruction_induction/antonyms.jsonl",
         input="input",
         target="output",
-        start="What do you know about this word?",
+        start="Answer in one word.",
         by_hand=(
             "Write the opposite of this word.",
             "What is the antonym of this word? Answer with one word.",
@@ -113,7 +113,7 @@ JOBS = {
         file="instruction_induction/singular_to_plural.jsonl",
         input="input",
         target="output",
-        start="What do you know about this word?",
+        start="Answer in one word.",
         by_hand=(
             "Write the plural of this word.",
             "What is the plural? Answer with one word.",
@@ -125,7 +125,7 @@ JOBS = {
         file="instruction_induction/sum.jsonl",
         input="input",
         target="output",
-        start="What do you know about these numbers?",
+        start="Answer in one word.",
         by_hand=(
             "Add the two numbers.",
             "What is the sum of these numbers? Write only the number.",
@@ -137,7 +137,7 @@ JOBS = {
         file="bbh/boolean_expressions.json",
         input="input",
         target="target",
-        start="What do you make of this line?",
+        start="Is this true or false?",
         by_hand=(
             "Is this expression True or False? Answer with one word.",
             "Classify the text as True or False. Reply with the label only.",
@@ -148,7 +148,7 @@ JOBS = {
         file="bbh/sports_understanding.json",
         input="input",
         target="target",
-        start="What do you make of this question?",
+        start="Is this plausible?",
         by_hand=(
             "Is it plausible? Answer yes or no.",
             "Answer the question with yes or no.",
@@ -159,7 +159,7 @@ JOBS = {
         file="bbh/hyperbaton.json",
         input="input",
         target="target",
-        start="What do you make of these sentences?",
+        start="Which sentence is correct?",
         by_hand=(
             "Which sentence is right, (A) or (B)? Answer with the letter only.",
             "Answer with (A) or (B).",

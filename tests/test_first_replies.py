@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from promptdescent.errors import TooManyFailures, UnusableReplies
-from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, doubt
+from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers, doubt
 from promptdescent.optimizer_model import CUT_OFF_REPLY, EMPTY_REPLY
-from promptdescent.records import Candidate, Message, Outcome, Prompt, SentRequest, StepRecord
+from promptdescent.records import Candidate, Message, Outcome, OutcomeKind, Prompt, SentRequest, StepRecord
 
 CAP = "the cap of 9 calls (--max-calls) is reached"
 START = Candidate(id="0.0", prompt=Prompt.of("start"), parent=None, fate="scored", score=0.5)
@@ -66,6 +66,19 @@ def test_empty_and_cut_off_replies_name_the_flag() -> None:
     checked(step(*few, *[""] * 10))
     with pytest.raises(UnusableReplies, match=r"6 of the first 20 .* 5 were cut off at 77 .* --optimizer-max-tokens"):
         checked(step(EMPTY_REPLY, *few, *[""] * 9))
+
+
+def test_a_starting_prompt_that_lets_the_model_run_on_is_named_as_a_cause() -> None:
+    def outcomes(*kinds: OutcomeKind) -> list[Outcome]:
+        return [Outcome(example=str(place), kind=kind, score=0.0) for place, kind in enumerate(kinds)]
+
+    check_answers(outcomes("cut off", "answered"), max_tokens=8)
+    told = "--task-max-tokens .* let the starting prompt ask for a short answer, or choose"
+    with pytest.raises(UnusableReplies, match=rf"1 were cut off at 8 .* {told}"):
+        check_answers(outcomes("cut off", "empty", "answered"), max_tokens=8)
+    with pytest.raises(UnusableReplies) as error:
+        check_answers(outcomes("empty"), max_tokens=8)
+    assert "short answer" not in str(error.value)
 
 
 def test_what_a_cap_left_without_a_score_might_have_been_of_use() -> None:

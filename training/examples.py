@@ -23,13 +23,20 @@ CLEARLY_BETTER = 0.2
 AS_GOOD = 0.05
 """How far an answer may lie below the best prompt that is shown."""
 
-WORTH_WRITING = 0.3
-"""Least score of an answer, and least share of the job's best score: the embedded model does few jobs well, and an
-instruction that makes it answer at all in the form that is wanted is worth learning.
+WORTH_WRITING = 0.25
+"""Least score of an answer: the embedded model does few jobs well, and an instruction that makes it answer at all in
+the form that is wanted is worth learning.
 """
-NEAR_BEST = 0.8
 
-MOST_ANSWERS = 4
+NEAR_BEST = 0.6
+"""Least share of the job's best score. The best of dozens on eight rows is partly luck; with a bar near it, few answers
+would be left, and the writer would learn them by heart.
+"""
+
+MOST_ANSWERS = 3
+
+LEANING = 1000.0
+"""How much more often an answer that gets all rows right is drawn than one that gets none right."""
 
 BUDGETS = (50, 48, 45, 40, 35, 30, 25, 20, 15, 12, 10)
 """Word budgets as schedules of the paper give them."""
@@ -78,7 +85,8 @@ class Lesson:
 def lessons(
     jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, seed: int, count: int
 ) -> tuple[Lesson, ...]:
-    """``count`` lessons, from all jobs in turn that have something to teach. The same seed gives the same lessons.
+    """``count`` lessons, of the jobs that have something to teach, the more of a job the better its best instruction
+    does. The same seed gives the same lessons.
 
     Raises ValueError if no job has an instruction that is worth writing.
     """
@@ -92,15 +100,15 @@ def lessons(
 
 def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
     kinds = [*((shape, shape.share) for shape in SHAPES), *OTHERS]
+    shares = [teacher.best**2 for teacher in teachers]
     given = 0
     while given < count:
-        chance.shuffle(teachers)
-        for teacher in teachers:
-            (kind,) = chance.choices([kind for kind, _ in kinds], [share for _, share in kinds])
-            lesson = teacher.lesson(kind)
-            if lesson is not None and given < count:
-                given += 1
-                yield lesson
+        (teacher,) = chance.choices(teachers, shares)
+        (kind,) = chance.choices([kind for kind, _ in kinds], [share for _, share in kinds])
+        lesson = teacher.lesson(kind)
+        if lesson is not None:
+            given += 1
+            yield lesson
 
 
 class _Teacher:
@@ -114,8 +122,9 @@ class _Teacher:
         self._problem = {one.text: one.problem for one in job.weak}
         self._rows = shown_rows(job)
         self._good = meant(job, scored)
-        self._best = max(one.score for one in self._good)
-        self._least = max(WORTH_WRITING, NEAR_BEST * self._best)
+        self.best = max(one.score for one in self._good)
+        """Score of the job's best instruction."""
+        self._least = max(WORTH_WRITING, NEAR_BEST * self.best)
         self._worth = tuple(one for one in self._good if one.score >= self._least)
         """Instructions that are worth writing."""
         self._others: dict[str, Callable[[], Lesson | None]] = {
@@ -128,7 +137,7 @@ class _Teacher:
     @property
     def worthy(self) -> bool:
         """Whether some instruction is worth writing and clearly better than another."""
-        return bool(self._worth) and self._best - min(self._score.values()) >= CLEARLY_BETTER
+        return bool(self._worth) and self.best - min(self._score.values()) >= CLEARLY_BETTER
 
     def lesson(self, kind: Shape | str) -> Lesson | None:
         """A lesson of this kind; None if the dice gave one that has no answer."""
@@ -158,7 +167,7 @@ class _Teacher:
         """The current prompt and past ones: any that were measured, since a search goes on from poor ones too. None if
         a problem is to be named and no poor prompt has one.
         """
-        low = [one for one in self._scored if one.score <= self._best - CLEARLY_BETTER]
+        low = [one for one in self._scored if one.score <= self.best - CLEARLY_BETTER]
         if shape.problem:
             low = [one for one in low if one.text in self._problem]
         if not low:
@@ -185,10 +194,10 @@ class _Teacher:
 
         def weight(one: Scored) -> float:
             if near is None:
-                return float(100**one.score)
+                return LEANING**one.score
             longer = max(len(one.text.split()), len(near.text.split()))
             shared = 1 - word_edit_distance(one.text, near.text) / longer
-            return float(100 ** (one.score + (shared if near.score >= self._least else 0.0)))
+            return LEANING ** (one.score + (shared if near.score >= self._least else 0.0))
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
         return tuple(one.text for one in drawn[:MOST_ANSWERS])

@@ -25,7 +25,7 @@ KINDS = (
     "knowledge",
 )
 
-FEWEST_ROWS = 24
+FEWEST_ROWS = 26
 FEWEST_WEAK = 6
 FEWEST_GOOD = 10
 
@@ -63,11 +63,12 @@ class Job:
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """All of them, each once: those that are written in the file, and for sorting some that are put together."""
+        """All of them, each once: those that are written in the file, and with labels some that are put together."""
         written = (*(one.text for one in self.weak), *self.good)
-        if self.kind != "sorting":
+        if not self.labels:
             return written
-        more = phrasings(self.name, self.labels, [row.input for row in self.rows])
+        inputs = [row.input for row in self.rows]
+        more = phrasings(self.name, self.labels, inputs, sorting=self.kind == "sorting")
         return tuple(dict.fromkeys((*written, *more)))
 
 

@@ -13,12 +13,11 @@ from promptdescent.parts.raw_job import RawJob, read_raw_reply
 from promptdescent.parts.sections import shown_score
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
-from training.examples import WORTH_WRITING
+from training.examples import NEAR_BEST, WORTH_WRITING
 from training.jobs import Job
 from training.scoring import TASK_MODEL, Scored, meant, right_on, shown_rows, task_of
 
 PROPOSALS = 8
-USABLE = 0.8
 BUDGETS = (40, 20, 10, 6)
 
 
@@ -27,7 +26,7 @@ class Measured:
     """Means over all forms."""
 
     usable: float
-    """Proposals of eight that score at least 0.8 of what the job's best good instruction does."""
+    """Proposals of eight that would be worth learning: they score near what the job's best good instruction does."""
     distinct: float
     """Different proposals of eight."""
     obedient: float
@@ -94,7 +93,7 @@ async def _of_form(
     right = await right_on(task, texts, task.dev, task_model)
     values = {text: right.get(text, 0.0) / len(task.dev) for text in replies}
     return (
-        float(sum(values[text] >= USABLE * best for text in replies)),
+        float(sum(values[text] >= max(WORTH_WRITING, NEAR_BEST * best) for text in replies)),
         float(len(values)),
         sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
         sum(values[text] for text in replies) / PROPOSALS,

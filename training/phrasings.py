@@ -1,59 +1,78 @@
-"""More instructions for jobs that sort: openings and endings that weak models were found to follow, put together."""
+"""More instructions for jobs with labels: openings and endings that weak models were found to follow, put together."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 
-OPENINGS = (
-    "Classify {noun} as {labels}.",
-    "Classify {noun}: {labels}?",
-    "Classify {noun} into one of {count} categories: {labels}.",
-    "Categorize {noun} as {labels}.",
-    "Determine whether {noun} is {labels}.",
-    "Decide whether {noun} is {labels}.",
-    "Say whether {noun} is {labels}.",
-    "Judge whether {noun} is {labels}.",
-    "Is {noun} {labels}?",
-    "Is {noun} best described as {labels}?",
-    "Is {noun} about {labels}?",
-    "Would you call {noun} {labels}?",
-    "Would you say {noun} is {labels}?",
-    "Does {noun} fit {labels}?",
-    "Which label fits {noun}, {labels}?",
-    "What is the label of {noun}, {labels}?",
-    "Which word fits {noun} better, {labels}?",
-    "Tag {noun} as {labels}.",
+SORTING = (
+    "Classify {noun} as {either}.",
+    "Classify {noun} into one of {count} categories: {all}.",
+    "Categorize {noun} as {either}.",
+    "Identify {noun} as {either}.",
+    "Sort {noun} into {all}.",
+    "Read {noun} and decide: {either}.",
+    "Decide whether {noun} is {either}.",
+    "Determine whether {noun} is {either}.",
+    "Say whether {noun} is {either}.",
+    "Judge whether {noun} is {either}.",
+    "Is {noun} {either}?",
+    "Would you say {noun} is {either}?",
+    "Which label fits {noun}, {either}?",
+    "Which word fits {noun} better, {either}?",
+    "What is the label of {noun}, {either}?",
+    "Which is it: {either}?",
+    "Choose one word for {noun}: {either}.",
+    "Choose the best option: {all}.",
+    "Pick one label: {all}.",
+    "Select the correct label from this list: {all}.",
 )
+
+ANSWERING = (
+    "Read {noun} and answer: {either}.",
+    "Read {noun} and decide: {either}.",
+    "Answer with {either}.",
+    "Is the answer {either}?",
+    "Which answer is right, {either}?",
+    "Which is it: {either}?",
+    "Say whether the answer is {either}.",
+    "Decide between these answers: {all}.",
+    "Choose one answer: {either}.",
+    "Choose the best option: {all}.",
+    "Pick one answer: {all}.",
+    "Select the correct answer from this list: {all}.",
+)
+"""Where the question stands in the row, or is asked by other instructions."""
 
 ENDINGS = (
     "",
-    "",
-    "Reply with the label only.",
-    "Give only the label.",
-    "Only the label.",
     "Answer with one word.",
     "One word only.",
-    "Write nothing else.",
+    "Give only the {word}.",
+    "Only the {word}.",
+    "Reply with the {word} only.",
+    "Reply with the {word} and nothing else.",
 )
 
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
-PER_JOB = 8
+PER_JOB = 16
 
 
-def phrasings(name: str, labels: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...]:
-    """Instructions for sorting ``inputs`` into ``labels``; the job's name decides which."""
+def phrasings(name: str, labels: Sequence[str], inputs: Sequence[str], *, sorting: bool) -> tuple[str, ...]:
+    """Instructions for sorting ``inputs`` into ``labels``, or for answering them; the job's name decides which."""
     chance = random.Random(f"phrasings of {name}")
     found: dict[str, None] = {}
     while len(found) < PER_JOB:
         order = chance.sample(labels, len(labels))
-        opening = chance.choice(OPENINGS).format(
+        opening = chance.choice(SORTING if sorting else ANSWERING).format(
             noun=chance.choice(_nouns(inputs)),
-            labels=f"{', '.join(order[:-1])} or {order[-1]}",
+            either=f"{', '.join(order[:-1])} or {order[-1]}",
+            all=", ".join(order),
             count=COUNTS[len(labels)],
         )
-        found[f"{opening} {chance.choice(ENDINGS)}".strip()] = None
+        ending = chance.choice(ENDINGS).format(word="label" if sorting else "answer")
+        found[f"{opening} {ending}".strip()] = None
     return tuple(found)
 
 

@@ -24,14 +24,10 @@ TASK_MODEL = "local:smollm2"
 SHOWN = 10
 """Rows of a job that an optimizer may see; instructions are scored on others."""
 
-FIRST_ROWS = 2
-"""Rows that every instruction is scored on."""
-
-LEAST = 0.25
-"""Share of the first rows. An instruction that gets less right costs no more."""
-
-ROWS = 8
-"""Rows that the others are scored on, the first ones included."""
+STAGES = ((2, 0.0), (8, 0.25), (16, 0.6))
+"""Rows that an instruction is scored on, and what share of those before it has to get right for that: most instructions
+fail at once, and of those that do well some were lucky.
+"""
 
 REPLY_TOKENS = 8
 """Tokens of a reply: an instruction has to bring the model to the point."""
@@ -66,7 +62,7 @@ def shown_rows(job: Job) -> tuple[Row, ...]:
 
 def scored_rows(job: Job) -> tuple[Row, ...]:
     """The rows that instructions are scored on."""
-    return _shuffled(job)[SHOWN : SHOWN + ROWS]
+    return _shuffled(job)[SHOWN : SHOWN + STAGES[-1][0]]
 
 
 def _shuffled(job: Job) -> tuple[Row, ...]:
@@ -109,10 +105,14 @@ async def score_jobs(jobs: Sequence[Job], path: Path) -> dict[str, tuple[Scored,
 
 async def _score(job: Job, llm: LocalLLM) -> list[tuple[str, float, int]]:
     task = task_of(job)
-    first = await right_on(task, job.instructions, task.dev[:FIRST_ROWS], llm)
-    promising = [text for text, value in first.items() if value >= LEAST * FIRST_ROWS]
-    more = await right_on(task, promising, task.dev[FIRST_ROWS:], llm)
-    return [(text, value + more.get(text, 0.0), ROWS if text in more else FIRST_ROWS) for text, value in first.items()]
+    found = dict.fromkeys(job.instructions, (0.0, 0))
+    done = 0
+    for upto, least in STAGES:
+        texts = [text for text, (right, rows) in found.items() if rows == done and right >= least * done]
+        more = await right_on(task, texts, task.dev[done:upto], llm)
+        found |= {text: (found[text][0] + more[text], upto) for text in texts}
+        done = upto
+    return [(text, right, rows) for text, (right, rows) in found.items()]
 
 
 async def right_on(task: Task, texts: Sequence[str], rows: Sequence[Example], llm: LocalLLM) -> dict[str, float]:
@@ -144,7 +144,7 @@ def task_of(job: Job) -> Task:
 def _key(job: Job, model: str) -> str:
     """What a job's scores depend on."""
     rows = [(row.input, row.answer) for row in scored_rows(job)]
-    what = [job.labels, rows, job.instructions, model, FIRST_ROWS, REPLY_TOKENS]
+    what = [job.labels, rows, job.instructions, model, STAGES, REPLY_TOKENS]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 

@@ -100,8 +100,9 @@ def _written(step: StepRecord) -> list[Candidate]:
 def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) -> None:
     if 2 * (empty + cut) <= replies:
         return
+    shorter = "let the starting prompt ask for a short answer, " if role == "task" and cut else ""
     raise UnusableReplies(
         f"{empty} of the first {replies} replies of the {role} model were empty and {cut} were cut off "
         f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), "
-        "or choose another model."
+        f"{shorter}or choose another model."
     )

@@ -10,7 +10,7 @@ import pytest
 from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, FOLDER, KINDS, Job, Row, Weak, read_job, read_jobs
 from training.leaks import Leak, files_to_check, leaks
 from training.phrasings import PER_JOB, phrasings
-from training.scoring import FIRST_ROWS, ROWS
+from training.scoring import STAGES
 
 GOOD_FILE = {
     "kind": '"sorting"',
@@ -74,11 +74,22 @@ def test_a_job_that_is_not_as_it_has_to_be_is_refused(tmp_path: Path, changed: d
 
 def test_phrasings_name_all_labels_and_are_decided_by_the_job() -> None:
     inputs = ["a long sentence about the sea", "boat"]
-    made = phrasings("where", ("land", "sea", "air"), inputs)
-    assert len(set(made)) == PER_JOB
-    assert all(label in text for text in made for label in ("land", "sea", "air"))
-    assert made == phrasings("where", ("land", "sea", "air"), inputs)
-    assert made != phrasings("whither", ("land", "sea", "air"), inputs)
+    labels = ("land", "sea", "air")
+    for sorting in (True, False):
+        made = phrasings("where", labels, inputs, sorting=sorting)
+        assert len(set(made)) == PER_JOB
+        assert all(label in text for text in made for label in labels)
+        assert made == phrasings("where", labels, inputs, sorting=sorting)
+        assert made != phrasings("whither", labels, inputs, sorting=sorting)
+
+
+def test_only_jobs_that_sort_are_told_to_sort(corpus: tuple[Job, ...]) -> None:
+    """Of a yes/no question "Classify the text as yes or no" would say nothing; an answer is asked for."""
+    for job in corpus:
+        made = job.instructions[len(job.weak) + len(job.good) :]
+        assert bool(made) == bool(job.labels)
+        if job.kind != "sorting":
+            assert not any(text.startswith(("Classify", "Categorize", "Sort")) for text in made)
 
 
 def test_every_instruction_is_measured(corpus: tuple[Job, ...]) -> None:
@@ -88,7 +99,7 @@ def test_every_instruction_is_measured(corpus: tuple[Job, ...]) -> None:
     assert set(measured) == {job.name for job in corpus}
     for job in corpus:
         assert [text for text, _, _ in measured[job.name]] == list(job.instructions)
-        assert all(0 <= right <= rows and rows in (FIRST_ROWS, ROWS) for _, right, rows in measured[job.name])
+        assert all(0 <= right <= rows and rows in {upto for upto, _ in STAGES} for _, right, rows in measured[job.name])
     assert sum(max(right / rows for _, right, rows in scores) >= 0.5 for scores in measured.values()) > 60
 
 

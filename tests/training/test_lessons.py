@@ -20,8 +20,10 @@ GOOD = (
     "Say whether the sound is loud or quiet.",
     "Is this sound loud or quiet? Answer with one word.",
     "Decide whether this is a loud or a quiet sound and write only the label.",
+    "Choose one word for the sound: loud or quiet.",
+    "Loud or quiet? Reply with the label only.",
 )
-SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 7, 4, 5, 7, 7, 7, 8), strict=True))
+SCORES = dict(zip((*WEAK, *GOOD), (0, 0, 1, 7, 4, 5, 7, 7, 7, 8, 7, 6), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def job() -> Job:
         name="sounds",
         kind="yes-no",
         labels=("loud", "quiet"),
-        rows=tuple(Row(input=f"sound number {place}", answer=("loud", "quiet")[place % 2]) for place in range(24)),
+        rows=tuple(Row(input=f"sound number {place}", answer=("loud", "quiet")[place % 2]) for place in range(26)),
         weak=tuple(Weak(text=text, problem=f"Problem of {text}") for text in WEAK),
         good=GOOD,
     )
@@ -156,5 +158,5 @@ def test_a_job_that_no_instruction_does_teaches_nothing(job: Job) -> None:
 
 
 def test_every_share_of_the_rows_holds_all_labels(job: Job) -> None:
-    assert Counter(row.answer for row in scored_rows(job)) == {"loud": 4, "quiet": 4}
+    assert Counter(row.answer for row in scored_rows(job)) == {"loud": 8, "quiet": 8}
     assert Counter(row.answer for row in shown_rows(job)) == {"loud": 5, "quiet": 5}
