@@ -5,8 +5,8 @@
 
 ``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
-Every search starts from a prompt that says nothing of the job, with the same rows, settings and cap on used calls for
-both arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right, or, on a job
+Every search starts from what somebody might write first, with the same rows, settings and cap on used calls for both
+arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right, or, on a job
 where no prompt written by hand does so, at least 0.8 of what the best of them gets. ``tables`` prints, per job: usable
 and distinct proposals of eight, the share within the word budget, the found prompts' test scores and their difference,
 with intervals over searches and over jobs.
@@ -52,7 +52,10 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Rows, a start that says nothing of the job, and what somebody would write who knows it."""
+    """Rows, a start that says little, and what somebody would write who knows the task model.
+
+    No start lets the task model run on: a run whose first replies are cut off ends at once.
+    """
 
     file: str
     input: str
