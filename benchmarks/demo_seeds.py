@@ -50,12 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--optimizer-model", help="in place of the demo's")
-    parser.add_argument("--optimizer-style")
+    parser.add_argument("--optimizer-style", help="in place of the demo's")
     options = parser.parse_args()
-    changes = {
-        "optimizer_model": options.optimizer_model or demo_settings(0)["optimizer_model"],
-        "optimizer_style": options.optimizer_style or demo_settings(0).get("optimizer_style"),
-    }
+    changes = {"optimizer_model": options.optimizer_model, "optimizer_style": options.optimizer_style}
+    changes = {name: value for name, value in changes.items() if value is not None}
     lines = [run(seed, changes) for seed in options.seeds]
     print(
         "| seed | start | found | gain, 95 % interval | found - commonest, 95 % interval | calls | seconds "

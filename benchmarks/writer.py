@@ -35,34 +35,32 @@ ARMS = {"base": "local:smollm2", "writer": "local:smollm2+writer"}
 
 SETTINGS: dict[str, Any] = {
     "placement": "after",
+    "metric": "choice",
     "task_model": "local:smollm2",
     "task_max_tokens": 8,
     "optimizer_temperature": 0.9,
     "optimizer_max_tokens": 48,
     "train_rows": 30,
-    "dev_rows": 30,
-    "test_rows": 80,
-    "steps": 4,
+    "dev_rows": 20,
+    "test_rows": 40,
+    "steps": 10,
     "candidates": 8,
     "patience": 0,
-    # Four steps of eight proposals would be 1,182 calls; repeated proposals cost none, so that steps differ in calls.
-    "max_calls": 450,
+    # What the start, two steps of eight different proposals and the verdict take. Repeated proposals cost nothing, so
+    # that who repeats himself has more steps.
+    "max_calls": 440,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Rows, a start that says little, and what somebody would write who knows the task model.
-
-    No start lets the task model run on: a run whose first replies are cut off ends at once.
-    """
+    """Rows, a start that says little, and what somebody would write who knows the task model."""
 
     file: str
     input: str
     target: str
     start: str
     by_hand: tuple[str, ...]
-    metric: str = "choice"
 
 
 JOBS = {
@@ -87,54 +85,6 @@ JOBS = {
             "Classify the text as positive or negative. Reply with the label only.",
             "Determine whether the sentence is positive or negative.",
         ),
-    ),
-    "larger animal": Job(
-        file="instruction_induction/larger_animal.jsonl",
-        input="input",
-        target="output",
-        start="Reply briefly.",
-        by_hand=(
-            "Which animal is larger? Write only its name.",
-            "Name the larger of the two animals.",
-            "Which of the two is bigger? Answer with one word.",
-        ),
-        metric="exact",
-    ),
-    "antonyms": Job(
-        file="instruction_induction/antonyms.jsonl",
-        input="input",
-        target="output",
-        start="Answer in one word.",
-        by_hand=(
-            "Write the opposite of this word.",
-            "What is the antonym of this word? Answer with one word.",
-            "Give the antonym. One word only.",
-        ),
-        metric="exact",
-    ),
-    "plural": Job(
-        file="instruction_induction/singular_to_plural.jsonl",
-        input="input",
-        target="output",
-        start="Answer in one word.",
-        by_hand=(
-            "Write the plural of this word.",
-            "What is the plural? Answer with one word.",
-            "Plural form:",
-        ),
-        metric="exact",
-    ),
-    "sum": Job(
-        file="instruction_induction/sum.jsonl",
-        input="input",
-        target="output",
-        start="Answer in one word.",
-        by_hand=(
-            "Add the two numbers.",
-            "What is the sum of these numbers? Write only the number.",
-            "Sum:",
-        ),
-        metric="number",
     ),
     "boolean expressions": Job(
         file="bbh/boolean_expressions.json",
@@ -167,6 +117,39 @@ JOBS = {
             "Which sentence is right, (A) or (B)? Answer with the letter only.",
             "Answer with (A) or (B).",
             "Choose the option with the correct order: (A) or (B).",
+        ),
+    ),
+    "cause": Job(
+        file="bbh/causal_judgement.json",
+        input="input",
+        target="target",
+        start="What is the answer to this question?",
+        by_hand=(
+            "Answer the question with yes or no.",
+            "Is the answer Yes or No? Answer with one word.",
+            "Read the story and answer: Yes or No.",
+        ),
+    ),
+    "valid argument": Job(
+        file="bbh/formal_fallacies.json",
+        input="input",
+        target="target",
+        start="What do you think of this argument?",
+        by_hand=(
+            "Is this argument valid or invalid? Answer with one word.",
+            "Classify the argument as valid or invalid. Reply with the label only.",
+            "Say whether the argument is valid or invalid.",
+        ),
+    ),
+    "date": Job(
+        file="bbh/date_understanding.json",
+        input="input",
+        target="target",
+        start="What is the date?",
+        by_hand=(
+            "Which option is right? Answer with the letter only.",
+            "Choose the best option: (A), (B), (C), (D), (E) or (F).",
+            "Answer with (A), (B), (C), (D), (E) or (F).",
         ),
     ),
 }
@@ -224,7 +207,7 @@ def search(name: str, arm: str, model: str, seed: int, *, data: Path | None, out
     if data is None and not Path(job.file).is_absolute():
         raise SystemExit(f"{name} needs --data: the folder of shared rows")
     file = job.file if data is None else str(data / job.file)
-    settings = {**SETTINGS, "input": job.input, "target": job.target, "metric": job.metric, "seed": seed}
+    settings = {**SETTINGS, "input": job.input, "target": job.target, "seed": seed}
     steps = Steps()
     began = time.monotonic()
     result = optimize(

@@ -40,7 +40,7 @@ HELD_BACK = (
 )
 """Jobs that are not trained on, none of which resembles another: they say how well the writer does on unseen ones."""
 
-LESSONS = 1920
+LESSONS = 1440
 CHECKED = 160
 """Lessons of the jobs held back on which the loss is measured."""
 

@@ -7,6 +7,7 @@ to vary, and the form is computed once for all of them (``training.lora``).
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from promptdescent.parts.sections import Verb, shown_score
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
 from training.jobs import Job
-from training.scoring import Scored, meant, shown_rows
+from training.scoring import Scored, best_of, meant, shown_rows
 
 CLEARLY_BETTER = 0.2
 """By how much an answer's score exceeds that of the current prompt: two rows of eight."""
@@ -29,11 +30,16 @@ the form that is wanted is worth learning.
 """
 
 NEAR_BEST = 0.6
-"""Least share of the job's best score. The best of dozens on eight rows is partly luck; with a bar near it, few answers
+"""Least share of the job's best score. The best of dozens on few rows is partly luck; with a bar near it, few answers
 would be left, and the writer would learn them by heart.
 """
 
 MOST_ANSWERS = 3
+
+GUESSING = 0.2
+"""What a job weighs whose best instruction is as good as guessing; one with an instruction that gets all right has 1
+more.
+"""
 
 LEANING = 1000.0
 """How much more often an answer that gets all rows right is drawn than one that gets none right."""
@@ -82,11 +88,16 @@ class Lesson:
     answers: tuple[str, ...]
 
 
+def worth_from(best: float) -> float:
+    """Least score of an instruction that is worth writing, where the job's best has this one."""
+    return max(WORTH_WRITING, NEAR_BEST * best)
+
+
 def lessons(
     jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, seed: int, count: int
 ) -> tuple[Lesson, ...]:
     """``count`` lessons, of the jobs that have something to teach, the more of a job the better its best instruction
-    does. The same seed gives the same lessons.
+    does in comparison with guessing. The same seed gives the same lessons.
 
     Raises ValueError if no job has an instruction that is worth writing.
     """
@@ -99,16 +110,22 @@ def lessons(
 
 
 def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
-    kinds = [*((shape, shape.share) for shape in SHAPES), *OTHERS]
-    shares = [teacher.best**2 for teacher in teachers]
+    kinds, shares_of_kinds = zip(*((shape, shape.share) for shape in SHAPES), *OTHERS, strict=True)
+    shares_of_teachers = [teacher.share for teacher in teachers]
     given = 0
     while given < count:
-        (teacher,) = chance.choices(teachers, shares)
-        (kind,) = chance.choices([kind for kind, _ in kinds], [share for _, share in kinds])
+        (teacher,) = chance.choices(teachers, shares_of_teachers)
+        (kind,) = chance.choices(kinds, shares_of_kinds)
         lesson = teacher.lesson(kind)
         if lesson is not None:
             given += 1
             yield lesson
+
+
+def shared_words(first: str, second: str) -> float:
+    """Share of the words of two texts that both have, whatever their order: 1 if all are the same, 0 if none is."""
+    words = [set(re.findall(r"\w+", text.lower())) for text in (first, second)]
+    return 2 * len(words[0] & words[1]) / (len(words[0]) + len(words[1]))
 
 
 class _Teacher:
@@ -122,9 +139,9 @@ class _Teacher:
         self._problem = {one.text: one.problem for one in job.weak}
         self._rows = shown_rows(job)
         self._good = meant(job, scored)
-        self.best = max(one.score for one in self._good)
+        self.best = best_of(job, scored)
         """Score of the job's best instruction."""
-        self._least = max(WORTH_WRITING, NEAR_BEST * self.best)
+        self._least = worth_from(self.best)
         self._worth = tuple(one for one in self._good if one.score >= self._least)
         """Instructions that are worth writing."""
         self._others: dict[str, Callable[[], Lesson | None]] = {
@@ -133,6 +150,14 @@ class _Teacher:
             "reflect": self._reflect,
             "summarize": self._summarize,
         }
+
+    @property
+    def share(self) -> float:
+        """How often the job teaches, in comparison with others. Where the task model does no better than one that gives
+        the same answer every time, all that is to be learned is how to get an answer at all.
+        """
+        guessing = 1 / len(self._job.labels) if self._job.labels else 0.0
+        return (GUESSING + max(0.0, self.best - guessing) / (1 - guessing)) ** 2
 
     @property
     def worthy(self) -> bool:
@@ -189,15 +214,15 @@ class _Teacher:
     def _drawn(self, better: Sequence[Scored], *, near: Scored | None = None) -> tuple[str, ...]:
         """Some of the answers: the better and the nearer to the best prompt shown, the more often.
 
-        That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping.
+        That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping. Of
+        a poor one it is the noun.
         """
 
         def weight(one: Scored) -> float:
             if near is None:
                 return LEANING**one.score
-            longer = max(len(one.text.split()), len(near.text.split()))
-            shared = 1 - word_edit_distance(one.text, near.text) / longer
-            return LEANING ** (one.score + (shared if near.score >= self._least else 0.0))
+            shared = shared_words(one.text, near.text)
+            return LEANING ** (one.score + (shared if near.score >= self._least else shared / 2))
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
         return tuple(one.text for one in drawn[:MOST_ANSWERS])

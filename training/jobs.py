@@ -57,6 +57,8 @@ class Job:
     kind: str
     labels: tuple[str, ...]
     """The answers there are; empty where answers are free."""
+    noun: str
+    """What one input is called; empty where there are no labels."""
     rows: tuple[Row, ...]
     weak: tuple[Weak, ...]
     good: tuple[str, ...]
@@ -67,8 +69,7 @@ class Job:
         written = (*(one.text for one in self.weak), *self.good)
         if not self.labels:
             return written
-        inputs = [row.input for row in self.rows]
-        more = phrasings(self.name, self.labels, inputs, sorting=self.kind == "sorting")
+        more = phrasings(self.name, self.labels, self.noun, self.good, sorting=self.kind == "sorting")
         return tuple(dict.fromkeys((*written, *more)))
 
 
@@ -84,6 +85,7 @@ def read_job(path: Path) -> Job:
         name=path.stem,
         kind=data["kind"],
         labels=tuple(data.get("labels", ())),
+        noun=data.get("noun", ""),
         rows=tuple(Row(input=text, answer=answer) for text, answer in data["rows"]),
         weak=tuple(Weak(text=text, problem=problem) for text, problem in data["weak"]),
         good=tuple(data["good"]),
@@ -108,6 +110,8 @@ def _faults(job: Job) -> Iterable[str]:
             yield f"{name} has {found} entries, at least {fewest} are needed"
     if len({*(one.text for one in job.weak), *job.good}) < len(job.weak) + len(job.good):
         yield "an instruction stands there twice"
+    if bool(job.labels) != bool(job.noun):
+        yield "a noun for the inputs is needed where there are labels, and only there"
     if job.labels:
         strange = {row.answer for row in job.rows} - set(job.labels)
         if strange:

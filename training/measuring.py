@@ -13,9 +13,9 @@ from promptdescent.parts.raw_job import RawJob, read_raw_reply
 from promptdescent.parts.sections import shown_score
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
-from training.examples import NEAR_BEST, WORTH_WRITING
+from training.examples import WORTH_WRITING, worth_from
 from training.jobs import Job
-from training.scoring import TASK_MODEL, Scored, meant, right_on, shown_rows, task_of
+from training.scoring import TASK_MODEL, Scored, best_of, right_on, shown_rows, task_of
 
 PROPOSALS = 8
 BUDGETS = (40, 20, 10, 6)
@@ -37,7 +37,7 @@ class Measured:
 
 def worth_measuring(job: Job, scored: Sequence[Scored]) -> bool:
     """Whether some instruction does the job, and another does not."""
-    best = max(one.score for one in meant(job, scored))
+    best = best_of(job, scored)
     return best >= WORTH_WRITING and any(one.score <= best / 3 for one in scored)
 
 
@@ -68,7 +68,7 @@ async def _of_form(
     job: Job, scored: Sequence[Scored], words: int, task_model: LocalLLM, writer: LocalLLM, *, shuffled: bool
 ) -> tuple[float, float, float, float]:
     chance = random.Random(f"{job.name}/{words}")
-    best = max(one.score for one in meant(job, scored))
+    best = best_of(job, scored)
     current, low = chance.sample(2 * [one for one in scored if one.score <= best / 3], 2)
     middle = chance.choice([one for one in scored if best / 2 <= one.score <= best])
     shown = [low.score, middle.score]
@@ -93,7 +93,7 @@ async def _of_form(
     right = await right_on(task, texts, task.dev, task_model)
     values = {text: right.get(text, 0.0) / len(task.dev) for text in replies}
     return (
-        float(sum(values[text] >= max(WORTH_WRITING, NEAR_BEST * best) for text in replies)),
+        float(sum(values[text] >= worth_from(best) for text in replies)),
         float(len(values)),
         sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
         sum(values[text] for text in replies) / PROPOSALS,

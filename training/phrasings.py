@@ -1,4 +1,4 @@
-"""More instructions for jobs with labels: openings and endings that weak models were found to follow, put together."""
+"""More instructions for jobs with labels: openings, the job's own questions, and endings that weak models follow."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ SORTING = (
     "Classify {noun} into one of {count} categories: {all}.",
     "Categorize {noun} as {either}.",
     "Identify {noun} as {either}.",
-    "Sort {noun} into {all}.",
     "Read {noun} and decide: {either}.",
     "Decide whether {noun} is {either}.",
     "Determine whether {noun} is {either}.",
     "Say whether {noun} is {either}.",
     "Judge whether {noun} is {either}.",
-    "Is {noun} {either}?",
     "Would you say {noun} is {either}?",
     "Which label fits {noun}, {either}?",
     "Which word fits {noun} better, {either}?",
@@ -45,7 +43,6 @@ ANSWERING = (
 """Where the question stands in the row, or is asked by other instructions."""
 
 ENDINGS = (
-    "",
     "Answer with one word.",
     "One word only.",
     "Give only the {word}.",
@@ -56,31 +53,39 @@ ENDINGS = (
 
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
-PER_JOB = 16
+EDITS = 8
+"""Questions of the job's own with an ending: what a small edit adds, and how much."""
+
+OPENED = 8
+
+LONGEST = 12
+"""Words of a question that gets an ending."""
 
 
-def phrasings(name: str, labels: Sequence[str], inputs: Sequence[str], *, sorting: bool) -> tuple[str, ...]:
-    """Instructions for sorting ``inputs`` into ``labels``, or for answering them; the job's name decides which."""
+def phrasings(name: str, labels: Sequence[str], noun: str, written: Sequence[str], *, sorting: bool) -> tuple[str, ...]:
+    """Instructions for sorting inputs, each of which is called ``noun``, into ``labels``, or for answering them; some
+    are questions out of ``written`` with an ending. The job's name decides which.
+    """
     chance = random.Random(f"phrasings of {name}")
-    found: dict[str, None] = {}
-    while len(found) < PER_JOB:
+    word = "label" if sorting else "answer"
+    endings = [ending.format(word=word) for ending in ENDINGS]
+    questions = [text for text in written if text.endswith("?") and len(text.split()) <= LONGEST]
+    if sorting:
+        questions += [f"Is this {noun} {_either(labels)}?", f"Is this {noun} {_either(labels[::-1])}?"]
+    edits = [f"{question} {ending}" for question in questions for ending in endings]
+    found = dict.fromkeys(chance.sample(edits, min(EDITS, len(edits))))
+    most = len(found) + OPENED
+    while len(found) < most:
         order = chance.sample(labels, len(labels))
         opening = chance.choice(SORTING if sorting else ANSWERING).format(
-            noun=chance.choice(_nouns(inputs)),
-            either=f"{', '.join(order[:-1])} or {order[-1]}",
+            noun=f"{chance.choice(('this', 'the'))} {noun}",
+            either=_either(order),
             all=", ".join(order),
             count=COUNTS[len(labels)],
         )
-        ending = chance.choice(ENDINGS).format(word="label" if sorting else "answer")
-        found[f"{opening} {ending}".strip()] = None
+        found[f"{opening} {chance.choice(('', *endings))}".strip()] = None
     return tuple(found)
 
 
-def _nouns(inputs: Sequence[str]) -> tuple[str, ...]:
-    """What the inputs can be called, by their length."""
-    longest = max(len(text.split()) for text in inputs)
-    if longest == 1:
-        return ("the text", "this text", "the word", "this word", "the text above")
-    if longest <= 4:
-        return ("the text", "this text", "the phrase", "this phrase", "the text above")
-    return ("the text", "this text", "the sentence", "this sentence", "the message", "the text above")
+def _either(labels: Sequence[str]) -> str:
+    return f"{', '.join(labels[:-1])} or {labels[-1]}"

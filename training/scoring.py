@@ -55,6 +55,11 @@ def meant(job: Job, scored: Sequence[Scored]) -> tuple[Scored, ...]:
     return tuple(one for one in scored if one.text not in weak)
 
 
+def best_of(job: Job, scored: Sequence[Scored]) -> float:
+    """Score of the best instruction that is meant for the job."""
+    return max(one.score for one in meant(job, scored))
+
+
 def shown_rows(job: Job) -> tuple[Row, ...]:
     """The rows that an optimizer may see."""
     return _shuffled(job)[:SHOWN]

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, FOLDER, KINDS, Job, Row, Weak, read_job, read_jobs
 from training.leaks import Leak, files_to_check, leaks
-from training.phrasings import PER_JOB, phrasings
+from training.phrasings import EDITS, ENDINGS, OPENED, phrasings
 from training.scoring import STAGES
 
 GOOD_FILE = {
     "kind": '"sorting"',
     "labels": '["loud", "quiet"]',
+    "noun": '"sound"',
     "rows": json.dumps([[f"sound {place}", ("loud", "quiet")[place % 2]] for place in range(FEWEST_ROWS)]),
     "weak": json.dumps([[f"What is it, version {place}?", "It is vague."] for place in range(FEWEST_WEAK)]),
     "good": json.dumps([f"Loud or quiet, version {place}?" for place in range(FEWEST_GOOD)]),
@@ -49,7 +50,7 @@ def test_a_job_is_read(tmp_path: Path) -> None:
     assert (job.name, job.kind, job.labels) == ("loud-or-quiet", "sorting", ("loud", "quiet"))
     assert job.rows[1] == Row(input="sound 1", answer="quiet")
     assert job.weak[0] == Weak(text="What is it, version 0?", problem="It is vague.")
-    assert len(job.instructions) == FEWEST_WEAK + FEWEST_GOOD + PER_JOB
+    assert len(job.instructions) == FEWEST_WEAK + FEWEST_GOOD + EDITS + OPENED
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_a_job_is_read(tmp_path: Path) -> None:
         ({"kind": '"dancing"'}, "kind 'dancing' is none of"),
         ({"rows": '[["a sound", "loud"]]'}, "rows has 1 entries"),
         ({"good": '["Loud or quiet?"]'}, "good has 1 entries"),
+        ({"noun": '""'}, "a noun for the inputs is needed"),
         ({"labels": '["loud", "soft"]'}, "answers that are no labels: ['quiet']"),
         ({"rows": GOOD_FILE["rows"].replace("quiet", "loud")}, "label 'quiet' has 0% of the rows"),
         ({"rows": GOOD_FILE["rows"].replace("sound 3", "sound 1")}, "rows with the same input: ['sound 1']"),
@@ -73,14 +75,26 @@ def test_a_job_that_is_not_as_it_has_to_be_is_refused(tmp_path: Path, changed: d
 
 
 def test_phrasings_name_all_labels_and_are_decided_by_the_job() -> None:
-    inputs = ["a long sentence about the sea", "boat"]
     labels = ("land", "sea", "air")
+    written = ("Land, sea or air?", "Where does this boat go: land, sea or air?")
     for sorting in (True, False):
-        made = phrasings("where", labels, inputs, sorting=sorting)
-        assert len(set(made)) == PER_JOB
-        assert all(label in text for text in made for label in labels)
-        assert made == phrasings("where", labels, inputs, sorting=sorting)
-        assert made != phrasings("whither", labels, inputs, sorting=sorting)
+        made = phrasings("where", labels, "boat", written, sorting=sorting)
+        assert len(set(made)) == EDITS + OPENED
+        assert all(label in text.lower() for text in made for label in labels)
+        assert made == phrasings("where", labels, "boat", written, sorting=sorting)
+        assert made != phrasings("whither", labels, "boat", written, sorting=sorting)
+
+
+def test_phrasings_edit_the_questions_of_a_job_and_name_its_inputs_as_it_does() -> None:
+    written = ("Loud or quiet?", "Say loud or quiet.", "Is it loud or quiet, and would you please tell me why it is?")
+    made = phrasings("sounds", ("loud", "quiet"), "sound", written, sorting=True)
+    asked = {text.split("?")[0] + "?" for text in made[:EDITS]}
+    assert "Loud or quiet?" in asked
+    assert asked <= {"Loud or quiet?", "Is this sound loud or quiet?", "Is this sound quiet or loud?"}
+    assert all(text.split("? ")[1] in {ending.format(word="label") for ending in ENDINGS} for text in made[:EDITS])
+    assert any("the sound" in text or "this sound" in text for text in made[EDITS:])
+    one = phrasings("sounds", ("loud", "quiet"), "sound", ("Loud or quiet?",), sorting=False)
+    assert len(one) == len(ENDINGS) + OPENED
 
 
 def test_only_jobs_that_sort_are_told_to_sort(corpus: tuple[Job, ...]) -> None:
@@ -111,6 +125,7 @@ def job_with(*rows: tuple[str, str], good: str = "Name the place.") -> Job:
         name="mine",
         kind="extraction",
         labels=(),
+        noun="",
         rows=tuple(Row(input=text, answer=answer) for text, answer in rows),
         weak=(),
         good=(good,),

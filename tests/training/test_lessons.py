@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from training.examples import AS_GOOD, CLEARLY_BETTER, MOST_ANSWERS, OTHERS, SHAPES, WORTH_WRITING, Lesson, lessons
@@ -32,6 +33,7 @@ def job() -> Job:
         name="sounds",
         kind="yes-no",
         labels=("loud", "quiet"),
+        noun="sound",
         rows=tuple(Row(input=f"sound number {place}", answer=("loud", "quiet")[place % 2]) for place in range(26)),
         weak=tuple(Weak(text=text, problem=f"Problem of {text}") for text in WEAK),
         good=GOOD,
@@ -155,6 +157,23 @@ def test_a_job_that_no_instruction_does_teaches_nothing(job: Job) -> None:
     nothing = {"sounds": tuple(Scored(text=text, right=0, rows=3) for text in SCORES)}
     with pytest.raises(ValueError, match="no job"):
         lessons([job], nothing, seed=0, count=1)
+
+
+def test_a_job_that_is_guessed_teaches_less(job: Job, scores: dict[str, tuple[Scored, ...]]) -> None:
+    guessed = replace(job, name="guessed")
+    half = tuple(replace(one, right=min(one.right, 4)) for one in scores["sounds"])
+    taught = Counter(lesson.job for lesson in lessons([job, guessed], {**scores, "guessed": half}, seed=0, count=300))
+    assert taught["sounds"] > 10 * taught["guessed"] > 0
+
+
+def test_an_answer_keeps_what_the_prompt_calls_the_inputs(job: Job) -> None:
+    """Of two instructions that are as good, the one that shares more words with what is shown."""
+    said = ("What is this noise?", "Is this noise loud or quiet?", "Is this sound loud or quiet?")
+    measured = {"sounds": tuple(Scored(text=text, right=8 * (text != said[0]), rows=8) for text in said)}
+    one = replace(job, weak=2 * (Weak(text=said[0], problem="It names no label."),), good=said[1:])
+    asked = rewrites(lessons([one], measured, seed=0, count=400))
+    first = Counter(lesson.answers[0] for lesson, current, shown in asked if shown == [current] == [said[0]])
+    assert first[said[1]] > 1.3 * first[said[2]] > 0
 
 
 def test_every_share_of_the_rows_holds_all_labels(job: Job) -> None:
