@@ -34,12 +34,20 @@ NEAR_BEST = 0.6
 would be left, and the writer would learn them by heart.
 """
 
+ABOVE_GUESSING = 0.15
+"""By how much a job's best instruction exceeds guessing where the task model can do the job. There an answer exceeds it
+by half of that: it is no use to get an answer at all.
+"""
+
 MOST_ANSWERS = 3
 
 GUESSING = 0.2
 """What a job weighs whose best instruction is as good as guessing; one with an instruction that gets all right has 1
 more.
 """
+
+COMMON = 20
+"""Instructions that have an ending in common, from which on it is said how well they do."""
 
 LEANING = 1000.0
 """How much more often an answer that gets all rows right is drawn than one that gets none right."""
@@ -106,7 +114,32 @@ def lessons(
     teachers = [teacher for teacher in teachers if teacher.worthy]
     if not teachers:
         raise ValueError("no job has two instructions that differ enough")
+    endings = worth_of_endings(teachers)
+    for teacher in teachers:
+        teacher.endings = endings
     return tuple(_turns(teachers, chance, count))
+
+
+def worth_of_endings(teachers: Sequence[_Teacher]) -> Mapping[str, float]:
+    """For each common ending of good instructions, what share of the job's best score they reach, in the mean over all
+    jobs, each with its share. What one instruction does on a few rows is partly luck; what its ending does in a hundred
+    is not.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for teacher in teachers:
+        for one in teacher.good:
+            found.setdefault(ending(one.text), []).append((one.score / teacher.best, teacher.share))
+    return {
+        text: sum(score * share for score, share in of_text) / sum(share for _, share in of_text)
+        for text, of_text in found.items()
+        if len(of_text) >= COMMON
+    }
+
+
+def ending(text: str) -> str:
+    """The last sentence of an instruction that has several; empty for a single one."""
+    *before, last = re.split(r"(?<=[.?!:]) ", text)
+    return last if before else ""
 
 
 def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
@@ -138,11 +171,16 @@ class _Teacher:
         self._score = {one.text: one.score for one in scored}
         self._problem = {one.text: one.problem for one in job.weak}
         self._rows = shown_rows(job)
-        self._good = meant(job, scored)
+        self.good = meant(job, scored)
+        self.endings: Mapping[str, float] = {}
+        """What common endings are worth; those that are not there, as much as their mean."""
         self.best = best_of(job, scored)
         """Score of the job's best instruction."""
+        self._guessing = 1 / len(job.labels) if job.labels else 0.0
         self._least = worth_from(self.best)
-        self._worth = tuple(one for one in self._good if one.score >= self._least)
+        if self.best - self._guessing >= ABOVE_GUESSING:
+            self._least = max(self._least, (self.best + self._guessing) / 2)
+        self._worth = tuple(one for one in self.good if one.score >= self._least)
         """Instructions that are worth writing."""
         self._others: dict[str, Callable[[], Lesson | None]] = {
             "paraphrase": self._paraphrase,
@@ -156,8 +194,7 @@ class _Teacher:
         """How often the job teaches, in comparison with others. Where the task model does no better than one that gives
         the same answer every time, all that is to be learned is how to get an answer at all.
         """
-        guessing = 1 / len(self._job.labels) if self._job.labels else 0.0
-        return (GUESSING + max(0.0, self.best - guessing) / (1 - guessing)) ** 2
+        return (GUESSING + max(0.0, self.best - self._guessing) / (1 - self._guessing)) ** 2
 
     @property
     def worthy(self) -> bool:
@@ -212,17 +249,17 @@ class _Teacher:
         return self._chance.choice(nearest[: 1 + len(nearest) // 2]) + self._chance.randint(0, 3)
 
     def _drawn(self, better: Sequence[Scored], *, near: Scored | None = None) -> tuple[str, ...]:
-        """Some of the answers: the better and the nearer to the best prompt shown, the more often.
+        """Some of the answers: the better, the better their ending, and the nearer to the best prompt shown, the more
+        often.
 
         That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping. Of
         a poor one it is the noun.
         """
+        other = sum(self.endings.values()) / len(self.endings) if self.endings else 0.0
 
         def weight(one: Scored) -> float:
-            if near is None:
-                return LEANING**one.score
-            shared = shared_words(one.text, near.text)
-            return LEANING ** (one.score + (shared if near.score >= self._least else shared / 2))
+            shared = shared_words(one.text, near.text) if near is not None else 0.0
+            return LEANING ** (one.score + self.endings.get(ending(one.text), other) + shared)
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
         return tuple(one.text for one in drawn[:MOST_ANSWERS])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.phrasings import phrasings
+from training.phrasings import close_phrasings, phrasings
 
 FOLDER = Path(__file__).parent / "jobs"
 
@@ -59,6 +59,10 @@ class Job:
     """The answers there are; empty where answers are free."""
     noun: str
     """What one input is called; empty where there are no labels."""
+    able: bool
+    """Whether the embedded model sorts better than by guessing with one of the instructions: others are worth
+    measuring then.
+    """
     rows: tuple[Row, ...]
     weak: tuple[Weak, ...]
     good: tuple[str, ...]
@@ -70,6 +74,8 @@ class Job:
         if not self.labels:
             return written
         more = phrasings(self.name, self.labels, self.noun, self.good, sorting=self.kind == "sorting")
+        if self.able:
+            more += close_phrasings(self.name, self.labels, self.noun)
         return tuple(dict.fromkeys((*written, *more)))
 
 
@@ -86,6 +92,7 @@ def read_job(path: Path) -> Job:
         kind=data["kind"],
         labels=tuple(data.get("labels", ())),
         noun=data.get("noun", ""),
+        able=data.get("able", False),
         rows=tuple(Row(input=text, answer=answer) for text, answer in data["rows"]),
         weak=tuple(Weak(text=text, problem=problem) for text, problem in data["weak"]),
         good=tuple(data["good"]),

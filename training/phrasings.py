@@ -42,6 +42,18 @@ ANSWERING = (
 )
 """Where the question stands in the row, or is asked by other instructions."""
 
+CLOSE = (
+    "Is {noun} {either}?",
+    "Say whether {noun} is {either}.",
+    "Determine whether {noun} is {either}.",
+    "Decide whether {noun} is {either}.",
+    "Categorize {noun} as {either}.",
+    "Classify {noun} as {either}.",
+    "What is the label of {noun}, {either}?",
+)
+
+CLOSE_ENDINGS = ("Answer with one word.", "Give only the {word}.", "Reply with the {word} only.")
+
 ENDINGS = (
     "Answer with one word.",
     "One word only.",
@@ -57,6 +69,7 @@ EDITS = 8
 """Questions of the job's own with an ending: what a small edit adds, and how much."""
 
 OPENED = 8
+CLOSE_PER_JOB = 32
 
 LONGEST = 12
 """Words of a question that gets an ending."""
@@ -85,6 +98,21 @@ def phrasings(name: str, labels: Sequence[str], noun: str, written: Sequence[str
         )
         found[f"{opening} {chance.choice(('', *endings))}".strip()] = None
     return tuple(found)
+
+
+def close_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, ...]:
+    """Instructions for sorting that differ in little, of which some do and some do not: what a small model does depends
+    on every word. The job's name decides which.
+    """
+    chance = random.Random(f"close phrasings of {name}")
+    made = [
+        f"{opening.format(noun=f'{which} {noun}', either=_either(order))} {ending.format(word='label')}"
+        for opening in CLOSE
+        for which in ("this", "the")
+        for order in (labels, labels[::-1])
+        for ending in CLOSE_ENDINGS
+    ]
+    return tuple(chance.sample(made, CLOSE_PER_JOB))
 
 
 def _either(labels: Sequence[str]) -> str:

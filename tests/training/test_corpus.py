@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, FOLDER, KINDS, Job, Row, Weak, read_job, read_jobs
 from training.leaks import Leak, files_to_check, leaks
-from training.phrasings import EDITS, ENDINGS, OPENED, phrasings
+from training.phrasings import CLOSE_PER_JOB, EDITS, ENDINGS, OPENED, close_phrasings, phrasings
 from training.scoring import STAGES
 
 GOOD_FILE = {
@@ -97,6 +97,15 @@ def test_phrasings_edit_the_questions_of_a_job_and_name_its_inputs_as_it_does() 
     assert len(one) == len(ENDINGS) + OPENED
 
 
+def test_a_job_that_the_model_can_do_has_instructions_that_differ_in_little(tmp_path: Path) -> None:
+    made = close_phrasings("sounds", ("loud", "quiet"), "sound")
+    assert made == close_phrasings("sounds", ("loud", "quiet"), "sound")
+    assert len(set(made)) == CLOSE_PER_JOB
+    assert all("sound" in text and "loud" in text and "quiet" in text for text in made)
+    job = read_job(written(tmp_path, able="true"))
+    assert len(job.instructions) > FEWEST_WEAK + FEWEST_GOOD + EDITS + OPENED + CLOSE_PER_JOB / 2
+
+
 def test_only_jobs_that_sort_are_told_to_sort(corpus: tuple[Job, ...]) -> None:
     """Of a yes/no question "Classify the text as yes or no" would say nothing; an answer is asked for."""
     for job in corpus:
@@ -126,6 +135,7 @@ def job_with(*rows: tuple[str, str], good: str = "Name the place.") -> Job:
         kind="extraction",
         labels=(),
         noun="",
+        able=False,
         rows=tuple(Row(input=text, answer=answer) for text, answer in rows),
         weak=(),
         good=(good,),

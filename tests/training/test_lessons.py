@@ -7,7 +7,19 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from training.examples import AS_GOOD, CLEARLY_BETTER, MOST_ANSWERS, OTHERS, SHAPES, WORTH_WRITING, Lesson, lessons
+from training.examples import (
+    AS_GOOD,
+    CLEARLY_BETTER,
+    COMMON,
+    MOST_ANSWERS,
+    OTHERS,
+    SHAPES,
+    WORTH_WRITING,
+    Lesson,
+    ending,
+    lessons,
+    worth_from,
+)
 from training.jobs import Job, Row, Weak
 from training.scoring import Scored, scored_rows, shown_rows
 
@@ -34,6 +46,7 @@ def job() -> Job:
         kind="yes-no",
         labels=("loud", "quiet"),
         noun="sound",
+        able=False,
         rows=tuple(Row(input=f"sound number {place}", answer=("loud", "quiet")[place % 2]) for place in range(26)),
         weak=tuple(Weak(text=text, problem=f"Problem of {text}") for text in WEAK),
         good=GOOD,
@@ -174,6 +187,35 @@ def test_an_answer_keeps_what_the_prompt_calls_the_inputs(job: Job) -> None:
     asked = rewrites(lessons([one], measured, seed=0, count=400))
     first = Counter(lesson.answers[0] for lesson, current, shown in asked if shown == [current] == [said[0]])
     assert first[said[1]] > 1.3 * first[said[2]] > 0
+
+
+def test_an_ending_that_does_well_in_other_jobs_is_drawn_more_often(
+    job: Job, scores: dict[str, tuple[Scored, ...]]
+) -> None:
+    one, other = "Is this sound loud or quiet? One word.", "Is this sound loud or quiet? Only that."
+    said = dict.fromkeys((one, other), 8) | {WEAK[0]: 0}
+    for place in range(COMMON):
+        said |= {f"Loud or quiet, {place}? One word.": 5, f"Loud or quiet, {place}? Only that.": 1}
+    few, many = replace(job, name="few", good=(one, other)), replace(job, name="many", good=tuple(said))
+    measured = {
+        "few": tuple(Scored(text=text, right=said[text], rows=8) for text in (WEAK[0], one, other)),
+        "many": tuple(Scored(text=text, right=right, rows=8) for text, right in said.items()),
+    }
+    few = replace(few, weak=2 * (Weak(text=WEAK[0], problem="It names no label."),))
+    taught = lessons([few, replace(many, weak=few.weak)], measured, seed=0, count=600)
+    first = Counter(ending(one.answers[0]) for one in taught if one.job == "few" and len(one.answers) == 2)
+    assert first["One word."] > 2 * first["Only that."] > 0
+    assert (ending(other), ending("Loud or quiet?"), ending("Loud? Quiet: which?")) == ("Only that.", "", "which?")
+
+
+def test_where_the_model_can_do_the_job_guessing_is_no_answer(job: Job, scores: dict[str, tuple[Scored, ...]]) -> None:
+    best = Scored(text="Is this sound loud or quiet? Say it.", right=16, rows=16)
+    luck = Scored(text="Loud or quiet, I ask?", right=5, rows=8)
+    measured = {"sounds": (*scores["sounds"][:4], best, luck)}
+    answers = {answer for lesson in lessons([job], measured, seed=0, count=100) for answer in lesson.answers}
+    assert best.text in answers
+    assert luck.text not in answers
+    assert luck.score > worth_from(best.score)
 
 
 def test_every_share_of_the_rows_holds_all_labels(job: Job) -> None:
