@@ -182,6 +182,11 @@ class _Teacher:
             self._least = max(self._least, (self.best + self._guessing) / 2)
         self._worth = tuple(one for one in self.good if one.score >= self._least)
         """Instructions that are worth writing."""
+        self._nearness = {
+            one.text: max((shared_words(one.text, good.text) for good in self._worth if good != one), default=0.0)
+            for one in scored
+        }
+        """Share of the words that an instruction has in common with the nearest one that is worth writing."""
         self._others: dict[str, Callable[[], Lesson | None]] = {
             "paraphrase": self._paraphrase,
             "induce": self._induce,
@@ -226,7 +231,8 @@ class _Teacher:
         return self._lesson(self._described(job), self._drawn(better, near=best))
 
     def _trajectory(self, shape: Shape) -> tuple[Scored, tuple[Scored, ...]] | None:
-        """The current prompt and past ones: any that were measured, since a search goes on from poor ones too. None if
+        """The current prompt and past ones: any that were measured, since a search goes on from poor ones too. The
+        nearer the current one is to a good one, the more often it is drawn: a small edit teaches what to keep. None if
         a problem is to be named and no poor prompt has one.
         """
         low = [one for one in self._scored if one.score <= self.best - CLEARLY_BETTER]
@@ -234,7 +240,7 @@ class _Teacher:
             low = [one for one in low if one.text in self._problem]
         if not low:
             return None
-        current = self._chance.choice(low)
+        (current,) = self._chance.choices(low, [LEANING ** self._nearness[one.text] for one in low])
         others = [one for one in self._scored if one.text != current.text]
         past = self._chance.sample(others, min(self._chance.choice(shape.past), len(others)))
         if self._chance.random() < 0.5:
