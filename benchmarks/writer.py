@@ -46,6 +46,8 @@ SETTINGS: dict[str, Any] = {
     "steps": 10,
     "candidates": 8,
     "patience": 0,
+    # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
+    "failure_limit": ("cut off=1",),
     # What the start, two steps of eight different proposals and the verdict take. Repeated proposals cost nothing, so
     # that who repeats himself has more steps.
     "max_calls": 440,
