@@ -59,8 +59,8 @@ class Job:
     """Rows, a start that says little, and what somebody would write who knows the task model."""
 
     file: str
-    input: str
-    target: str
+    input: str = "input"
+    target: str = "target"
     start: str
     by_hand: tuple[str, ...]
 
@@ -79,7 +79,6 @@ JOBS = {
     ),
     "sentiment": Job(
         file="instruction_induction/sentiment.jsonl",
-        input="input",
         target="output",
         start="Is this film review positive or negative?",
         by_hand=(
@@ -90,8 +89,6 @@ JOBS = {
     ),
     "boolean expressions": Job(
         file="bbh/boolean_expressions.json",
-        input="input",
-        target="target",
         start="Is this true or false?",
         by_hand=(
             "Is this expression True or False? Answer with one word.",
@@ -101,8 +98,6 @@ JOBS = {
     ),
     "sports": Job(
         file="bbh/sports_understanding.json",
-        input="input",
-        target="target",
         start="Is this plausible?",
         by_hand=(
             "Is it plausible? Answer yes or no.",
@@ -112,8 +107,6 @@ JOBS = {
     ),
     "adjective order": Job(
         file="bbh/hyperbaton.json",
-        input="input",
-        target="target",
         start="Which sentence is correct?",
         by_hand=(
             "Which sentence is right, (A) or (B)? Answer with the letter only.",
@@ -123,8 +116,6 @@ JOBS = {
     ),
     "cause": Job(
         file="bbh/causal_judgement.json",
-        input="input",
-        target="target",
         start="What is the answer to this question?",
         by_hand=(
             "Answer the question with yes or no.",
@@ -134,8 +125,6 @@ JOBS = {
     ),
     "valid argument": Job(
         file="bbh/formal_fallacies.json",
-        input="input",
-        target="target",
         start="What do you think of this argument?",
         by_hand=(
             "Is this argument valid or invalid? Answer with one word.",
@@ -145,8 +134,6 @@ JOBS = {
     ),
     "date": Job(
         file="bbh/date_understanding.json",
-        input="input",
-        target="target",
         start="What is the date?",
         by_hand=(
             "Which option is right? Answer with the letter only.",

@@ -50,7 +50,9 @@ COMMON = 20
 """Instructions that have an ending in common, from which on it is said how well they do."""
 
 LEANING = 1000.0
-"""How much more often an answer that gets all rows right is drawn than one that gets none right."""
+"""How much more often an answer that gets all rows right is drawn than one that gets none right, and a current prompt
+that has all words in common with a good one than one that has none.
+"""
 
 BUDGETS = (50, 48, 45, 40, 35, 30, 25, 20, 15, 12, 10)
 """Word budgets as schedules of the paper give them."""
@@ -97,7 +99,7 @@ class Lesson:
 
 
 def worth_from(best: float) -> float:
-    """Least score of an instruction that is worth writing, where the job's best has this one."""
+    """Least score of an instruction that brings the task model to answer, where the job's best has this one."""
     return max(WORTH_WRITING, NEAR_BEST * best)
 
 
@@ -110,36 +112,77 @@ def lessons(
     Raises ValueError if no job has an instruction that is worth writing.
     """
     chance = random.Random(seed)
-    teachers = [_Teacher(job, tuple(scores[job.name]), chance) for job in jobs]
-    teachers = [teacher for teacher in teachers if teacher.worthy]
-    if not teachers:
+    scored_jobs = [_ScoredJob(job, tuple(scores[job.name])) for job in jobs]
+    scored_jobs = [one for one in scored_jobs if one.worthy]
+    if not scored_jobs:
         raise ValueError("no job has two instructions that differ enough")
-    endings = worth_of_endings(teachers)
-    for teacher in teachers:
-        teacher.endings = endings
-    return tuple(_turns(teachers, chance, count))
-
-
-def worth_of_endings(teachers: Sequence[_Teacher]) -> Mapping[str, float]:
-    """For each common ending of good instructions, what share of the job's best score they reach, in the mean over all
-    jobs, each with its share. What one instruction does on a few rows is partly luck; what its ending does in a hundred
-    is not.
-    """
-    found: dict[str, list[tuple[float, float]]] = {}
-    for teacher in teachers:
-        for one in teacher.good:
-            found.setdefault(ending(one.text), []).append((one.score / teacher.best, teacher.share))
-    return {
-        text: sum(score * share for score, share in of_text) / sum(share for _, share in of_text)
-        for text, of_text in found.items()
-        if len(of_text) >= COMMON
-    }
+    endings = _Endings(scored_jobs)
+    return tuple(_turns([_Teacher(one, endings, chance) for one in scored_jobs], chance, count))
 
 
 def ending(text: str) -> str:
     """The last sentence of an instruction that has several; empty for a single one."""
     *before, last = re.split(r"(?<=[.?!:]) ", text)
     return last if before else ""
+
+
+def shared_words(first: str, second: str) -> float:
+    """Share of the words of two texts that both have, whatever their order: 1 if all are the same, 0 if none is."""
+    words = [set(re.findall(r"\w+", text.lower())) for text in (first, second)]
+    return 2 * len(words[0] & words[1]) / (len(words[0]) + len(words[1]))
+
+
+class _ScoredJob:
+    """What the scores of a job's instructions say: which are worth writing, and how much the job has to teach."""
+
+    def __init__(self, job: Job, scored: tuple[Scored, ...]) -> None:
+        self.job = job
+        self.scored = scored
+        self.good = meant(job, scored)
+        self.best = best_of(job, scored)
+        """Score of the best instruction."""
+        self._guessing = 1 / len(job.labels) if job.labels else 0.0
+        self.least = worth_from(self.best)
+        """Least score of an answer."""
+        if self.best - self._guessing >= ABOVE_GUESSING:
+            self.least = max(self.least, (self.best + self._guessing) / 2)
+        self.worth = tuple(one for one in self.good if one.score >= self.least)
+        """Instructions that are worth writing."""
+
+    @property
+    def share(self) -> float:
+        """How often the job teaches, in comparison with others. Where the task model does no better than one that gives
+        the same answer every time, all that is to be learned is how to get an answer at all.
+        """
+        return (GUESSING + max(0.0, self.best - self._guessing) / (1 - self._guessing)) ** 2
+
+    @property
+    def worthy(self) -> bool:
+        """Whether some instruction is worth writing and clearly better than another."""
+        return bool(self.worth) and self.best - min(one.score for one in self.scored) >= CLEARLY_BETTER
+
+
+class _Endings:
+    """What common endings are worth: the share of the job's best score that good instructions with it reach, in the
+    mean over all jobs, each with its share. What one instruction does on a few rows is partly luck; what its ending
+    does in a hundred is not.
+    """
+
+    def __init__(self, jobs: Sequence[_ScoredJob]) -> None:
+        found: dict[str, list[tuple[float, float]]] = {}
+        for job in jobs:
+            for one in job.good:
+                found.setdefault(ending(one.text), []).append((one.score / job.best, job.share))
+        self._worth = {
+            text: sum(score * share for score, share in of_text) / sum(share for _, share in of_text)
+            for text, of_text in found.items()
+            if len(of_text) >= COMMON
+        }
+        self._other = sum(self._worth.values()) / len(self._worth) if self._worth else 0.0
+
+    def worth(self, text: str) -> float:
+        """Of an instruction's ending; of one that is not common, as much as the mean of those that are."""
+        return self._worth.get(ending(text), self._other)
 
 
 def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
@@ -155,36 +198,25 @@ def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Itera
             yield lesson
 
 
-def shared_words(first: str, second: str) -> float:
-    """Share of the words of two texts that both have, whatever their order: 1 if all are the same, 0 if none is."""
-    words = [set(re.findall(r"\w+", text.lower())) for text in (first, second)]
-    return 2 * len(words[0] & words[1]) / (len(words[0]) + len(words[1]))
-
-
 class _Teacher:
     """Lessons of one job."""
 
-    def __init__(self, job: Job, scored: tuple[Scored, ...], chance: random.Random) -> None:
-        self._job = job
-        self._scored = scored
+    def __init__(self, scored_job: _ScoredJob, endings: _Endings, chance: random.Random) -> None:
+        self.share = scored_job.share
+        self._job = scored_job.job
+        self._scored = scored_job.scored
+        self._best = scored_job.best
+        self._least = scored_job.least
+        self._worth = scored_job.worth
         self._chance = chance
-        self._score = {one.text: one.score for one in scored}
-        self._problem = {one.text: one.problem for one in job.weak}
-        self._rows = shown_rows(job)
-        self.good = meant(job, scored)
-        self.endings: Mapping[str, float] = {}
-        """What common endings are worth; those that are not there, as much as their mean."""
-        self.best = best_of(job, scored)
-        """Score of the job's best instruction."""
-        self._guessing = 1 / len(job.labels) if job.labels else 0.0
-        self._least = worth_from(self.best)
-        if self.best - self._guessing >= ABOVE_GUESSING:
-            self._least = max(self._least, (self.best + self._guessing) / 2)
-        self._worth = tuple(one for one in self.good if one.score >= self._least)
-        """Instructions that are worth writing."""
+        self._score = {one.text: one.score for one in self._scored}
+        self._problem = {one.text: one.problem for one in self._job.weak}
+        self._rows = shown_rows(self._job)
+        self._ending = {one.text: endings.worth(one.text) for one in self._worth}
+        """What the endings of those worth writing are worth."""
         self._nearness = {
             one.text: max((shared_words(one.text, good.text) for good in self._worth if good != one), default=0.0)
-            for one in scored
+            for one in self._scored
         }
         """Share of the words that an instruction has in common with the nearest one that is worth writing."""
         self._others: dict[str, Callable[[], Lesson | None]] = {
@@ -193,18 +225,6 @@ class _Teacher:
             "reflect": self._reflect,
             "summarize": self._summarize,
         }
-
-    @property
-    def share(self) -> float:
-        """How often the job teaches, in comparison with others. Where the task model does no better than one that gives
-        the same answer every time, all that is to be learned is how to get an answer at all.
-        """
-        return (GUESSING + max(0.0, self.best - self._guessing) / (1 - self._guessing)) ** 2
-
-    @property
-    def worthy(self) -> bool:
-        """Whether some instruction is worth writing and clearly better than another."""
-        return bool(self._worth) and self.best - min(self._score.values()) >= CLEARLY_BETTER
 
     def lesson(self, kind: Shape | str) -> Lesson | None:
         """A lesson of this kind; None if the dice gave one that has no answer."""
@@ -235,7 +255,7 @@ class _Teacher:
         nearer the current one is to a good one, the more often it is drawn: a small edit teaches what to keep. None if
         a problem is to be named and no poor prompt has one.
         """
-        low = [one for one in self._scored if one.score <= self.best - CLEARLY_BETTER]
+        low = [one for one in self._scored if one.score <= self._best - CLEARLY_BETTER]
         if shape.problem:
             low = [one for one in low if one.text in self._problem]
         if not low:
@@ -261,11 +281,10 @@ class _Teacher:
         That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping. Of
         a poor one it is the noun.
         """
-        other = sum(self.endings.values()) / len(self.endings) if self.endings else 0.0
 
         def weight(one: Scored) -> float:
             shared = shared_words(one.text, near.text) if near is not None else 0.0
-            return LEANING ** (one.score + self.endings.get(ending(one.text), other) + shared)
+            return LEANING ** (one.score + self._ending[one.text] + shared)
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
         return tuple(one.text for one in drawn[:MOST_ANSWERS])

@@ -189,9 +189,7 @@ def test_an_answer_keeps_what_the_prompt_calls_the_inputs(job: Job) -> None:
     assert first[said[1]] > 1.3 * first[said[2]] > 0
 
 
-def test_an_ending_that_does_well_in_other_jobs_is_drawn_more_often(
-    job: Job, scores: dict[str, tuple[Scored, ...]]
-) -> None:
+def test_an_ending_that_does_well_in_other_jobs_is_drawn_more_often(job: Job) -> None:
     one, other = "Is this sound loud or quiet? One word.", "Is this sound loud or quiet? Only that."
     said = dict.fromkeys((one, other), 8) | {WEAK[0]: 0}
     for place in range(COMMON):
@@ -206,6 +204,15 @@ def test_an_ending_that_does_well_in_other_jobs_is_drawn_more_often(
     first = Counter(ending(one.answers[0]) for one in taught if one.job == "few" and len(one.answers) == 2)
     assert first["One word."] > 2 * first["Only that."] > 0
     assert (ending(other), ending("Loud or quiet?"), ending("Loud? Quiet: which?")) == ("Only that.", "", "which?")
+
+
+def test_a_prompt_that_a_small_edit_mends_is_more_often_the_current_one(job: Job) -> None:
+    good, near, far = "Is this sound loud or quiet? Say it.", "Is this sound loud or quiet?", "Tell me about it."
+    measured = {"sounds": tuple(Scored(text=text, right=8 * (text == good), rows=8) for text in (far, near, good))}
+    one = replace(job, weak=2 * (Weak(text=far, problem="It names no label."),), good=(near, good))
+    alone = [asked for asked in rewrites(lessons([one], measured, seed=0, count=400)) if "Problem" not in asked[0].form]
+    currents = Counter(current for _, current, _ in alone)
+    assert currents[near] > 10 * currents[far] > 0
 
 
 def test_where_the_model_can_do_the_job_guessing_is_no_answer(job: Job, scores: dict[str, tuple[Scored, ...]]) -> None:
