@@ -43,14 +43,15 @@ SETTINGS: dict[str, Any] = {
     "train_rows": 30,
     "dev_rows": 20,
     "test_rows": 40,
-    "steps": 10,
     "candidates": 8,
     "patience": 0,
     # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
     "failure_limit": ("cut off=1",),
-    # What the start, two steps of eight different proposals and the verdict take. Repeated proposals cost nothing, so
-    # that who repeats himself has more steps.
+    # Room for the start, two steps of eight different proposals and the verdict. A repeated proposal is not scored
+    # again: who repeats himself has more steps, up to the last one that may fit as a whole.
     "max_calls": 440,
+    "whole_steps": True,
+    "steps": 10,
 }
 
 

@@ -29,9 +29,9 @@ LIMITS: Mapping[str, Limit] = {
     LOST: Limit(share=0.3, least=30, window=100),
     "missing": Limit(share=0.3, least=60, window=200),
     "empty": Limit(share=0.5, least=100, window=300),
-    "cut off": Limit(share=0.5, least=100, window=300),
     "refused": Limit(share=0.5, least=100, window=300),
     # Much more than half may be the fault of one bad candidate after the other.
+    "cut off": Limit(share=0.9, least=200, window=600),
     "unreadable": Limit(share=0.9, least=200, window=600),
 }
 """The counters that can end a run, with their limits by default: numbers of ours."""
