@@ -6,10 +6,10 @@
 ``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
 Every search starts from what somebody might write first, with the same rows, settings and cap on used calls for both
-arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right, or, on a job
-where no prompt written by hand does so, at least 0.8 of what the best of them gets. ``tables`` prints, per job: usable
-and distinct proposals of eight, the share within the word budget, the found prompts' test scores and their difference,
-with intervals over searches and over jobs.
+arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right that it was scored on,
+or, on a job where no prompt written by hand does so, at least 0.8 of what the best of them gets. ``tables`` prints, per
+job: usable and distinct proposals of eight, the share within the word budget, the found prompts' test scores and their
+difference, with intervals over searches and over jobs.
 """
 
 from __future__ import annotations
@@ -44,11 +44,13 @@ SETTINGS: dict[str, Any] = {
     "dev_rows": 20,
     "test_rows": 40,
     "candidates": 8,
+    # More proposals for the same calls. What is proposed again is not scored again, in either arm.
+    "estimation": "Racing",
     "patience": 0,
     # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
     "failure_limit": ("cut off=1",),
-    # Room for the start, two steps of eight different proposals and the verdict. A repeated proposal is not scored
-    # again: who repeats himself has more steps, up to the last one that may fit as a whole.
+    # The start, three steps of eight different proposals and the verdict; who repeats himself has more steps, up to the
+    # last one that may fit as a whole.
     "max_calls": 440,
     "whole_steps": True,
     "steps": 10,
@@ -115,13 +117,13 @@ JOBS = {
             "Choose the option with the correct order: (A) or (B).",
         ),
     ),
-    "cause": Job(
-        file="bbh/causal_judgement.json",
-        start="What is the answer to this question?",
+    "swaps": Job(
+        file="bbh/tracking_shuffled_objects_three_objects.json",
+        start="What is the right option?",
         by_hand=(
-            "Answer the question with yes or no.",
-            "Is the answer Yes or No? Answer with one word.",
-            "Read the story and answer: Yes or No.",
+            "Which option is right? Answer with the letter only.",
+            "Answer with (A), (B) or (C).",
+            "Choose the right option: (A), (B) or (C).",
         ),
     ),
     "valid argument": Job(

@@ -140,7 +140,7 @@ class _ScoredJob:
         self.scored = scored
         self.good = meant(job, scored)
         self.best = best_of(job, scored)
-        """Score of the best instruction."""
+        """What the task model can do in the job: the score of the best few instructions."""
         self._guessing = 1 / len(job.labels) if job.labels else 0.0
         self.least = worth_from(self.best)
         """Least score of an answer."""

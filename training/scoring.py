@@ -29,6 +29,9 @@ STAGES = ((2, 0.0), (8, 0.25), (16, 0.6))
 fail at once, and of those that do well some were lucky.
 """
 
+BEST = 5
+"""Instructions whose mean score is what the task model can do in a job."""
+
 REPLY_TOKENS = 8
 """Tokens of a reply: an instruction has to bring the model to the point."""
 
@@ -56,8 +59,11 @@ def meant(job: Job, scored: Sequence[Scored]) -> tuple[Scored, ...]:
 
 
 def best_of(job: Job, scored: Sequence[Scored]) -> float:
-    """Score of the best instruction that is meant for the job."""
-    return max(one.score for one in meant(job, scored))
+    """Mean score of the best few instructions that are meant for the job. The very best of dozens on few rows is partly
+    luck.
+    """
+    best = sorted((one.score for one in meant(job, scored)), reverse=True)[:BEST]
+    return sum(best) / len(best)
 
 
 def shown_rows(job: Job) -> tuple[Row, ...]:

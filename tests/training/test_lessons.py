@@ -21,7 +21,7 @@ from training.examples import (
     worth_from,
 )
 from training.jobs import Job, Row, Weak
-from training.scoring import Scored, scored_rows, shown_rows
+from training.scoring import Scored, best_of, scored_rows, shown_rows
 
 from promptdescent.text import word_edit_distance
 
@@ -213,6 +213,13 @@ def test_a_prompt_that_a_small_edit_mends_is_more_often_the_current_one(job: Job
     alone = [asked for asked in rewrites(lessons([one], measured, seed=0, count=400)) if "Problem" not in asked[0].form]
     currents = Counter(current for _, current, _ in alone)
     assert currents[near] > 10 * currents[far] > 0
+
+
+def test_one_lucky_instruction_does_not_say_what_the_model_can_do(job: Job) -> None:
+    right = dict.fromkeys(GOOD, 0) | dict(zip(GOOD, (8, 4, 4, 4, 4), strict=False)) | dict.fromkeys(WEAK, 8)
+    scored = [Scored(text=text, right=count, rows=8) for text, count in right.items()]
+    assert best_of(job, scored) == pytest.approx(0.6)
+    assert best_of(job, scored[:2]) == pytest.approx(0.75), "of fewer, the mean of those there are"
 
 
 def test_where_the_model_can_do_the_job_guessing_is_no_answer(job: Job, scores: dict[str, tuple[Scored, ...]]) -> None:
