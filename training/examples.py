@@ -275,11 +275,11 @@ class _Teacher:
         return self._chance.choice(nearest[: 1 + len(nearest) // 2]) + self._chance.randint(0, 3)
 
     def _drawn(self, better: Sequence[Scored], *, near: Scored | None = None) -> tuple[str, ...]:
-        """Some of the answers: the better, the better their ending, and the nearer to the best prompt shown, the more
-        often.
+        """Some of the answers, each with another ending as long as there is one: the better, the better their ending,
+        and the nearer to the best prompt shown, the more often.
 
         That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping. Of
-        a poor one it is the noun.
+        a poor one it is the noun. Nobody knows which ending does in a new job; who tries several finds out.
         """
 
         def weight(one: Scored) -> float:
@@ -287,7 +287,9 @@ class _Teacher:
             return LEANING ** (one.score + self._ending[one.text] + shared)
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
-        return tuple(one.text for one in drawn[:MOST_ANSWERS])
+        texts = [one.text for one in drawn]
+        first = {ending(text): text for text in reversed(texts)}
+        return tuple(sorted(texts, key=lambda text: first[ending(text)] != text)[:MOST_ANSWERS])
 
     def _paraphrase(self) -> Lesson | None:
         current = self._chance.choice(self._worth)

@@ -54,6 +54,9 @@ CLOSE = (
 
 CLOSE_ENDINGS = ("Answer with one word.", "Give only the {word}.", "Reply with the {word} only.")
 
+QUALIFIERS = ("following", "given", "particular", "sample", "new", "next")
+"""What people put before the name of an input, where it says nothing."""
+
 ENDINGS = (
     "Answer with one word.",
     "One word only.",
@@ -70,6 +73,7 @@ EDITS = 8
 
 OPENED = 8
 CLOSE_PER_JOB = 32
+QUALIFIED_PER_JOB = 8
 
 LONGEST = 12
 """Words of a question that gets an ending."""
@@ -113,6 +117,21 @@ def close_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, .
         for ending in CLOSE_ENDINGS
     ]
     return tuple(chance.sample(made, CLOSE_PER_JOB))
+
+
+def qualified_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, ...]:
+    """Instructions for sorting that call the inputs by more words than are needed: most do worse for it, and teach to
+    leave the word out. The job's name decides which.
+    """
+    chance = random.Random(f"qualified phrasings of {name}")
+    made = [
+        f"{opening.format(noun=f'the {qualifier} {noun}', either=_either(order))} {ending.format(word='label')}".strip()
+        for opening in CLOSE
+        for qualifier in QUALIFIERS
+        for order in (labels, labels[::-1])
+        for ending in ("", *CLOSE_ENDINGS)
+    ]
+    return tuple(chance.sample(made, QUALIFIED_PER_JOB))
 
 
 def _either(labels: Sequence[str]) -> str:

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from training.jobs import FEWEST_GOOD, FEWEST_ROWS, FEWEST_WEAK, FOLDER, KINDS, Job, Row, Weak, read_job, read_jobs
 from training.leaks import Leak, files_to_check, leaks
-from training.phrasings import CLOSE_PER_JOB, EDITS, ENDINGS, OPENED, close_phrasings, phrasings
+from training.phrasings import (
+    CLOSE_PER_JOB,
+    EDITS,
+    ENDINGS,
+    OPENED,
+    QUALIFIED_PER_JOB,
+    QUALIFIERS,
+    close_phrasings,
+    phrasings,
+    qualified_phrasings,
+)
 from training.scoring import STAGES
 
 GOOD_FILE = {
@@ -104,6 +114,15 @@ def test_a_job_that_the_model_can_do_has_instructions_that_differ_in_little(tmp_
     assert all("sound" in text and "loud" in text and "quiet" in text for text in made)
     job = read_job(written(tmp_path, able="true"))
     assert len(job.instructions) > FEWEST_WEAK + FEWEST_GOOD + EDITS + OPENED + CLOSE_PER_JOB / 2
+
+
+def test_some_of_its_instructions_name_the_input_by_a_word_too_many(tmp_path: Path) -> None:
+    made = qualified_phrasings("loud-or-quiet", ("loud", "quiet"), "sound")
+    assert made == qualified_phrasings("loud-or-quiet", ("loud", "quiet"), "sound")
+    assert len(set(made)) == QUALIFIED_PER_JOB
+    assert all(any(f"the {word} sound" in text for word in QUALIFIERS) for text in made)
+    assert set(made) <= set(read_job(written(tmp_path, able="true")).instructions)
+    assert not set(made) & set(read_job(written(tmp_path)).instructions)
 
 
 def test_only_jobs_that_sort_are_told_to_sort(corpus: tuple[Job, ...]) -> None:

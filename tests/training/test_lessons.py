@@ -215,6 +215,19 @@ def test_a_prompt_that_a_small_edit_mends_is_more_often_the_current_one(job: Job
     assert currents[near] > 10 * currents[far] > 0
 
 
+def test_answers_of_a_lesson_end_differently(job: Job) -> None:
+    """So that proposals vary where it matters most."""
+    ends = ("Just one word.", "The label alone.", "Nothing else.")
+    good = tuple(f"{question} {end}" for end in ends for question in ("Loud or quiet?", "Is it loud or quiet?"))
+    measured = {"sounds": tuple(Scored(text=text, right=8 * (text in good), rows=8) for text in (*WEAK, *good))}
+    one = replace(job, good=good)
+    taught = [asked[0] for asked in rewrites(lessons([one], measured, seed=0, count=300))]
+    # Where no budget and no prompt that is shown leaves out some of the good ones.
+    free = [lesson for lesson in taught if "Past" not in lesson.form and "words" not in lesson.form]
+    assert len(free) > 30
+    assert all({ending(text) for text in lesson.answers} == set(ends) for lesson in free)
+
+
 def test_one_lucky_instruction_does_not_say_what_the_model_can_do(job: Job) -> None:
     right = dict.fromkeys(GOOD, 0) | dict(zip(GOOD, (8, 4, 4, 4, 4), strict=False)) | dict.fromkeys(WEAK, 8)
     scored = [Scored(text=text, right=count, rows=8) for text, count in right.items()]
