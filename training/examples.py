@@ -35,16 +35,14 @@ would be left, and the writer would learn them by heart.
 """
 
 ABOVE_GUESSING = 0.15
-"""By how much a job's best instruction exceeds guessing where the task model can do the job. There an answer exceeds it
+"""By how much a job's best instructions exceed guessing where the task model can do the job. There an answer exceeds it
 by half of that: it is no use to get an answer at all.
 """
 
 MOST_ANSWERS = 3
 
 GUESSING = 0.2
-"""What a job weighs whose best instruction is as good as guessing; one with an instruction that gets all right has 1
-more.
-"""
+"""What a job weighs whose best instructions are as good as guessing; where they get all rows right, it is 1 more."""
 
 COMMON = 20
 """Instructions that have an ending in common, from which on it is said how well they do."""
@@ -99,15 +97,15 @@ class Lesson:
 
 
 def worth_from(best: float) -> float:
-    """Least score of an instruction that brings the task model to answer, where the job's best has this one."""
+    """Least score of an instruction that brings the task model to answer, where the job's best few have this one."""
     return max(WORTH_WRITING, NEAR_BEST * best)
 
 
 def lessons(
     jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, seed: int, count: int
 ) -> tuple[Lesson, ...]:
-    """``count`` lessons, of the jobs that have something to teach, the more of a job the better its best instruction
-    does in comparison with guessing. The same seed gives the same lessons.
+    """``count`` lessons, of the jobs that have something to teach, the more of a job the better its best
+    instructions do in comparison with guessing. The same seed gives the same lessons.
 
     Raises ValueError if no job has an instruction that is worth writing.
     """
@@ -158,7 +156,7 @@ class _ScoredJob:
 
     @property
     def worthy(self) -> bool:
-        """Whether some instruction is worth writing and clearly better than another."""
+        """Whether some instruction is worth writing, and another is clearly worse than the best few."""
         return bool(self.worth) and self.best - min(one.score for one in self.scored) >= CLEARLY_BETTER
 
 

@@ -26,7 +26,7 @@ class Measured:
     """Means over all forms."""
 
     usable: float
-    """Proposals of eight that get at least 0.25 of the rows right, and 0.6 of what the job's best instruction does."""
+    """Proposals of eight that get at least 0.25 of the rows right, and 0.6 of what the job's best few do."""
     distinct: float
     """Different proposals of eight."""
     obedient: float

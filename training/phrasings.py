@@ -109,29 +109,28 @@ def close_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, .
     on every word. The job's name decides which.
     """
     chance = random.Random(f"close phrasings of {name}")
-    made = [
-        f"{opening.format(noun=f'{which} {noun}', either=_either(order))} {ending.format(word='label')}"
-        for opening in CLOSE
-        for which in ("this", "the")
-        for order in (labels, labels[::-1])
-        for ending in CLOSE_ENDINGS
-    ]
+    made = _combined((f"this {noun}", f"the {noun}"), labels, CLOSE_ENDINGS)
     return tuple(chance.sample(made, CLOSE_PER_JOB))
 
 
 def qualified_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, ...]:
-    """Instructions for sorting that call the inputs by more words than are needed: most do worse for it, and teach to
-    leave the word out. The job's name decides which.
+    """The same with a word before the name of the input that says nothing, which a better one may leave out; and some
+    without an ending. The job's name decides which.
     """
     chance = random.Random(f"qualified phrasings of {name}")
-    made = [
-        f"{opening.format(noun=f'the {qualifier} {noun}', either=_either(order))} {ending.format(word='label')}".strip()
-        for opening in CLOSE
-        for qualifier in QUALIFIERS
-        for order in (labels, labels[::-1])
-        for ending in ("", *CLOSE_ENDINGS)
-    ]
+    made = _combined([f"the {qualifier} {noun}" for qualifier in QUALIFIERS], labels, ("", *CLOSE_ENDINGS))
     return tuple(chance.sample(made, QUALIFIED_PER_JOB))
+
+
+def _combined(nouns: Sequence[str], labels: Sequence[str], endings: Sequence[str]) -> list[str]:
+    """Every opening with every noun, order of the labels and ending."""
+    return [
+        f"{opening.format(noun=noun, either=_either(order))} {ending.format(word='label')}".strip()
+        for opening in CLOSE
+        for noun in nouns
+        for order in (labels, labels[::-1])
+        for ending in endings
+    ]
 
 
 def _either(labels: Sequence[str]) -> str:
