@@ -49,9 +49,9 @@ SETTINGS: dict[str, Any] = {
     "patience": 0,
     # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
     "failure_limit": ("cut off=1",),
-    # The start, three steps of eight different proposals and the verdict; who repeats himself has more steps, up to the
+    # The start, two steps of eight different proposals and the verdict; who repeats himself has more steps, up to the
     # last one that may fit as a whole.
-    "max_calls": 440,
+    "max_calls": 320,
     "whole_steps": True,
     "steps": 10,
 }

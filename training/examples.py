@@ -114,14 +114,23 @@ def lessons(
     scored_jobs = [one for one in scored_jobs if one.worthy]
     if not scored_jobs:
         raise ValueError("no job has two instructions that differ enough")
-    endings = _Endings(scored_jobs)
-    return tuple(_turns([_Teacher(one, endings, chance) for one in scored_jobs], chance, count))
+    wordings = (_Wordings(scored_jobs, opening), _Wordings(scored_jobs, lambda job, text: ending(text)))
+    return tuple(_turns([_Teacher(one, wordings, chance) for one in scored_jobs], chance, count))
 
 
 def ending(text: str) -> str:
     """The last sentence of an instruction that has several; empty for a single one."""
     *before, last = re.split(r"(?<=[.?!:]) ", text)
     return last if before else ""
+
+
+def opening(job: Job, text: str) -> str:
+    """What stands before the ending of an instruction, with a dot for each label of the job and for what an input is
+    called there, so that openings of several jobs can be told to be the same.
+    """
+    own = sorted({*job.labels, job.noun} - {""}, key=len, reverse=True)
+    before = text.removesuffix(ending(text)).strip()
+    return re.sub("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in own), ".", before) if own else before
 
 
 def shared_words(first: str, second: str) -> float:
@@ -160,17 +169,18 @@ class _ScoredJob:
         return bool(self.worth) and self.best - min(one.score for one in self.scored) >= CLEARLY_BETTER
 
 
-class _Endings:
-    """What common endings are worth: the share of the job's best score that good instructions with it reach, in the
-    mean over all jobs, each with its share. What one instruction does on a few rows is partly luck; what its ending
-    does in a hundred is not.
+class _Wordings:
+    """What common wordings are worth: the share of the job's best score that good instructions of that wording reach,
+    in the mean over all jobs, each with its share. What one instruction does on a few rows is partly luck; what its
+    wording does in a hundred is not.
     """
 
-    def __init__(self, jobs: Sequence[_ScoredJob]) -> None:
+    def __init__(self, jobs: Sequence[_ScoredJob], wording: Callable[[Job, str], str]) -> None:
+        self._wording = wording
         found: dict[str, list[tuple[float, float]]] = {}
         for job in jobs:
             for one in job.good:
-                found.setdefault(ending(one.text), []).append((one.score / job.best, job.share))
+                found.setdefault(wording(job.job, one.text), []).append((one.score / job.best, job.share))
         self._worth = {
             text: sum(score * share for score, share in of_text) / sum(share for _, share in of_text)
             for text, of_text in found.items()
@@ -178,9 +188,9 @@ class _Endings:
         }
         self._other = sum(self._worth.values()) / len(self._worth) if self._worth else 0.0
 
-    def worth(self, text: str) -> float:
-        """Of an instruction's ending; of one that is not common, as much as the mean of those that are."""
-        return self._worth.get(ending(text), self._other)
+    def worth(self, job: Job, text: str) -> float:
+        """Of an instruction's wording; of one that is not common, as much as the mean of those that are."""
+        return self._worth.get(self._wording(job, text), self._other)
 
 
 def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Iterator[Lesson]:
@@ -199,7 +209,7 @@ def _turns(teachers: list[_Teacher], chance: random.Random, count: int) -> Itera
 class _Teacher:
     """Lessons of one job."""
 
-    def __init__(self, scored_job: _ScoredJob, endings: _Endings, chance: random.Random) -> None:
+    def __init__(self, scored_job: _ScoredJob, wordings: Sequence[_Wordings], chance: random.Random) -> None:
         self.share = scored_job.share
         self._job = scored_job.job
         self._scored = scored_job.scored
@@ -210,8 +220,8 @@ class _Teacher:
         self._score = {one.text: one.score for one in self._scored}
         self._problem = {one.text: one.problem for one in self._job.weak}
         self._rows = shown_rows(self._job)
-        self._ending = {one.text: endings.worth(one.text) for one in self._worth}
-        """What the endings of those worth writing are worth."""
+        self._wording = {one.text: sum(each.worth(self._job, one.text) for each in wordings) for one in self._worth}
+        """What opening and ending of those worth writing are worth."""
         self._nearness = {
             one.text: max((shared_words(one.text, good.text) for good in self._worth if good != one), default=0.0)
             for one in self._scored
@@ -273,8 +283,8 @@ class _Teacher:
         return self._chance.choice(nearest[: 1 + len(nearest) // 2]) + self._chance.randint(0, 3)
 
     def _drawn(self, better: Sequence[Scored], *, near: Scored | None = None) -> tuple[str, ...]:
-        """Some of the answers, each with another ending as long as there is one: the better, the better their ending,
-        and the nearer to the best prompt shown, the more often.
+        """Some of the answers, each with another ending as long as there is one: the better, the better their opening
+        and ending, and the nearer to the best prompt shown, the more often.
 
         That nearness is what a score is good for: what a good prompt has in common with the answer is worth keeping. Of
         a poor one it is the noun. Nobody knows which ending does in a new job; who tries several finds out.
@@ -282,7 +292,7 @@ class _Teacher:
 
         def weight(one: Scored) -> float:
             shared = shared_words(one.text, near.text) if near is not None else 0.0
-            return LEANING ** (one.score + self._ending[one.text] + shared)
+            return LEANING ** (one.score + self._wording[one.text] + shared)
 
         drawn = sorted(better, key=lambda one: self._chance.random() ** (1 / weight(one)), reverse=True)
         texts = [one.text for one in drawn]

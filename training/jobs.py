@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.phrasings import close_phrasings, phrasings, qualified_phrasings
+from training.phrasings import close_phrasings, phrasings, plain_phrasings
 
 FOLDER = Path(__file__).parent / "jobs"
 
@@ -76,7 +76,7 @@ class Job:
         more = phrasings(self.name, self.labels, self.noun, self.good, sorting=self.kind == "sorting")
         if self.able:
             more += close_phrasings(self.name, self.labels, self.noun)
-            more += qualified_phrasings(self.name, self.labels, self.noun)
+            more += plain_phrasings(self.name, self.labels)
         return tuple(dict.fromkeys((*written, *more)))
 
 

@@ -54,8 +54,18 @@ CLOSE = (
 
 CLOSE_ENDINGS = ("Answer with one word.", "Give only the {word}.", "Reply with the {word} only.")
 
-QUALIFIERS = ("following", "given", "particular", "sample", "new", "next")
-"""What people put before the name of an input, where it says nothing."""
+PLAIN = (
+    "Classify {noun} as {either}.",
+    "Please classify {noun} as {either}.",
+    "Classify {noun} as being {either}.",
+    "Say whether {noun} is {either}.",
+    "Identify {noun} as {either}.",
+    "Describe {noun} as {either}.",
+    "Which word describes {noun}: {either}?",
+)
+
+PLAIN_NOUNS = ("this text", "the text", "the text above")
+"""What an input can be called whatever it is."""
 
 ENDINGS = (
     "Answer with one word.",
@@ -72,8 +82,8 @@ EDITS = 8
 """Questions of the job's own with an ending: what a small edit adds, and how much."""
 
 OPENED = 8
-CLOSE_PER_JOB = 32
-QUALIFIED_PER_JOB = 8
+CLOSE_PER_JOB = 24
+PLAIN_PER_JOB = 20
 
 LONGEST = 12
 """Words of a question that gets an ending."""
@@ -109,24 +119,26 @@ def close_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, .
     on every word. The job's name decides which.
     """
     chance = random.Random(f"close phrasings of {name}")
-    made = _combined((f"this {noun}", f"the {noun}"), labels, CLOSE_ENDINGS)
+    made = _combined(CLOSE, (f"this {noun}", f"the {noun}"), labels, CLOSE_ENDINGS)
     return tuple(chance.sample(made, CLOSE_PER_JOB))
 
 
-def qualified_phrasings(name: str, labels: Sequence[str], noun: str) -> tuple[str, ...]:
-    """The same with a word before the name of the input that says nothing, which a better one may leave out; and some
-    without an ending. The job's name decides which.
+def plain_phrasings(name: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The same where an input is called a text, whatever it is: a small model often does better with that than with a
+    name that says more. The job's name decides which.
     """
-    chance = random.Random(f"qualified phrasings of {name}")
-    made = _combined([f"the {qualifier} {noun}" for qualifier in QUALIFIERS], labels, ("", *CLOSE_ENDINGS))
-    return tuple(chance.sample(made, QUALIFIED_PER_JOB))
+    chance = random.Random(f"plain phrasings of {name}")
+    made = _combined(PLAIN, PLAIN_NOUNS, labels, ("", *CLOSE_ENDINGS))
+    return tuple(chance.sample(made, PLAIN_PER_JOB))
 
 
-def _combined(nouns: Sequence[str], labels: Sequence[str], endings: Sequence[str]) -> list[str]:
+def _combined(
+    openings: Sequence[str], nouns: Sequence[str], labels: Sequence[str], endings: Sequence[str]
+) -> list[str]:
     """Every opening with every noun, order of the labels and ending."""
     return [
         f"{opening.format(noun=noun, either=_either(order))} {ending.format(word='label')}".strip()
-        for opening in CLOSE
+        for opening in openings
         for noun in nouns
         for order in (labels, labels[::-1])
         for ending in endings

@@ -14,11 +14,11 @@ from training.phrasings import (
     EDITS,
     ENDINGS,
     OPENED,
-    QUALIFIED_PER_JOB,
-    QUALIFIERS,
+    PLAIN_NOUNS,
+    PLAIN_PER_JOB,
     close_phrasings,
     phrasings,
-    qualified_phrasings,
+    plain_phrasings,
 )
 from training.scoring import STAGES
 
@@ -116,11 +116,11 @@ def test_a_job_that_the_model_can_do_has_instructions_that_differ_in_little(tmp_
     assert len(job.instructions) > FEWEST_WEAK + FEWEST_GOOD + EDITS + OPENED + CLOSE_PER_JOB / 2
 
 
-def test_some_of_its_instructions_name_the_input_by_a_word_too_many(tmp_path: Path) -> None:
-    made = qualified_phrasings("loud-or-quiet", ("loud", "quiet"), "sound")
-    assert made == qualified_phrasings("loud-or-quiet", ("loud", "quiet"), "sound")
-    assert len(set(made)) == QUALIFIED_PER_JOB
-    assert all(any(f"the {word} sound" in text for word in QUALIFIERS) for text in made)
+def test_some_of_its_instructions_call_the_input_a_text(tmp_path: Path) -> None:
+    made = plain_phrasings("loud-or-quiet", ("loud", "quiet"))
+    assert made == plain_phrasings("loud-or-quiet", ("loud", "quiet"))
+    assert len(set(made)) == PLAIN_PER_JOB
+    assert all(any(noun in text for noun in PLAIN_NOUNS) and "loud" in text and "quiet" in text for text in made)
     assert set(made) <= set(read_job(written(tmp_path, able="true")).instructions)
     assert not set(made) & set(read_job(written(tmp_path)).instructions)
 

@@ -18,6 +18,7 @@ from training.examples import (
     Lesson,
     ending,
     lessons,
+    opening,
     worth_from,
 )
 from training.jobs import Job, Row, Weak
@@ -204,6 +205,24 @@ def test_an_ending_that_does_well_in_other_jobs_is_drawn_more_often(job: Job) ->
     first = Counter(ending(one.answers[0]) for one in taught if one.job == "few" and len(one.answers) == 2)
     assert first["One word."] > 2 * first["Only that."] > 0
     assert (ending(other), ending("Loud or quiet?"), ending("Loud? Quiet: which?")) == ("Only that.", "", "which?")
+
+
+def test_an_opening_that_does_well_in_other_jobs_is_drawn_more_often(job: Job) -> None:
+    one, other = "Hear this text: loud or quiet. Say it.", "Sort this sound: loud or quiet. Say it."
+    said = dict.fromkeys((one, other), 8) | {WEAK[0]: 0}
+    for place in range(COMMON):
+        said |= {f"Hear this text: far or near. {place}": 5, f"Sort this light: near or far. {place}": 1}
+    few = replace(job, name="few", good=(one, other), weak=2 * (Weak(text=WEAK[0], problem="It names no label."),))
+    rows = tuple(Row(input=row.input, answer={"loud": "far", "quiet": "near"}[row.answer]) for row in few.rows)
+    many = replace(few, name="many", good=tuple(said), labels=("far", "near"), noun="light", rows=rows)
+    measured = {
+        "few": tuple(Scored(text=text, right=said[text], rows=8) for text in (WEAK[0], one, other)),
+        "many": tuple(Scored(text=text, right=right, rows=8) for text, right in said.items()),
+    }
+    taught = lessons([few, many], measured, seed=0, count=600)
+    first = Counter(opening(few, lesson.answers[0]) for lesson in taught if lesson.job == "few")
+    assert first["Hear this text: . or .."] > 2 * first["Sort this .: . or .."] > 0
+    assert opening(few, "Is this soundless, loud or quiet?") == "Is this soundless, . or .?"
 
 
 def test_a_prompt_that_a_small_edit_mends_is_more_often_the_current_one(job: Job) -> None:
