@@ -1,4 +1,4 @@
-"""The prompt writer against few-shot completion with the bare model, on jobs that it was not trained on.
+"""The prompt writer against few-shot completion with the bare model, on jobs that no row of its training comes from.
 
     .venv/bin/python benchmarks/writer.py search --data $DATA --out study    # hours on two cores; goes on where it was
     .venv/bin/python benchmarks/writer.py tables --out study
@@ -6,23 +6,25 @@
 ``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
 Every search starts from what somebody might write first, with the same rows, settings and cap on used calls for both
-arms, once per job and seed. A proposal is *usable* if it gets at least 0.6 of the dev rows right that it was scored on,
-or, on a job where no prompt written by hand does so, at least 0.8 of what the best of them gets. ``tables`` prints, per
-job: usable and distinct proposals of eight, the share within the word budget, the found prompts' test scores and their
-difference, with intervals over searches and over jobs.
+arms, once per job and seed. Every proposal is scored on all dev rows; a step that the cap cuts is not counted.
+``tables`` prints, per job: how many of eight proposals get at least 0.6 of the dev rows right, how many get at least
+0.8 of what the best prompt written by hand gets there, how many are different, the used calls, the found prompts' test
+scores, and their difference with an interval over seeds; below, the mean over jobs with an interval over jobs.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from promptdescent import evaluate, optimize
+from promptdescent import LocalLLM, evaluate, optimize
 from promptdescent.records import Progress, StepRecord
 from promptdescent.stats import Interval, mean_interval
 from promptdescent.tasks.demo import ROWS
@@ -30,12 +32,15 @@ from promptdescent.tasks.demo import ROWS
 SEEDS = range(5)
 USABLE = 0.6
 OF_BEST_BY_HAND = 0.8
+LEAST = 0.01
+"""A proposal that gets no row right is of no use, whatever the prompts by hand get."""
+
+SEARCHES = "searches.jsonl"
 
 ARMS = {"base": "local:smollm2", "writer": "local:smollm2+writer"}
 
 SETTINGS: dict[str, Any] = {
     "placement": "after",
-    "metric": "choice",
     "task_model": "local:smollm2",
     "task_max_tokens": 8,
     "optimizer_temperature": 0.9,
@@ -44,15 +49,12 @@ SETTINGS: dict[str, Any] = {
     "dev_rows": 20,
     "test_rows": 40,
     "candidates": 8,
-    # More proposals for the same calls. What is proposed again is not scored again, in either arm.
-    "estimation": "Racing",
     "patience": 0,
     # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
     "failure_limit": ("cut off=1",),
-    # The start, two steps of eight different proposals and the verdict; who repeats himself has more steps, up to the
-    # last one that may fit as a whole.
-    "max_calls": 320,
-    "whole_steps": True,
+    # The start, two steps of eight different proposals and the verdict make 436. What is proposed again is not scored
+    # again, so who repeats himself has more steps.
+    "max_calls": 460,
     "steps": 10,
 }
 
@@ -64,8 +66,11 @@ class Job:
     file: str
     input: str = "input"
     target: str = "target"
+    metric: str = "choice"
     start: str
     by_hand: tuple[str, ...]
+    developed_on: bool = False
+    """Whether proposals for this job were looked at while the training was made; none of its rows is in it."""
 
 
 JOBS = {
@@ -74,6 +79,7 @@ JOBS = {
         input="text",
         target="label",
         start="Is this customer review positive or negative?",
+        developed_on=True,
         by_hand=(
             "Is this review positive or negative? Answer with one word.",
             "Classify the text as positive or negative. Reply with the label only.",
@@ -84,6 +90,7 @@ JOBS = {
         file="instruction_induction/sentiment.jsonl",
         target="output",
         start="Is this film review positive or negative?",
+        developed_on=True,
         by_hand=(
             "Is this review positive or negative? Answer with one word.",
             "Classify the text as positive or negative. Reply with the label only.",
@@ -117,31 +124,34 @@ JOBS = {
             "Choose the option with the correct order: (A) or (B).",
         ),
     ),
-    "swaps": Job(
-        file="bbh/tracking_shuffled_objects_three_objects.json",
-        start="What is the right option?",
-        by_hand=(
-            "Which option is right? Answer with the letter only.",
-            "Answer with (A), (B) or (C).",
-            "Choose the right option: (A), (B) or (C).",
-        ),
-    ),
-    "valid argument": Job(
-        file="bbh/formal_fallacies.json",
-        start="What do you think of this argument?",
-        by_hand=(
-            "Is this argument valid or invalid? Answer with one word.",
-            "Classify the argument as valid or invalid. Reply with the label only.",
-            "Say whether the argument is valid or invalid.",
-        ),
-    ),
     "date": Job(
         file="bbh/date_understanding.json",
-        start="What is the date?",
+        start="Which option is right?",
         by_hand=(
             "Which option is right? Answer with the letter only.",
             "Choose the best option: (A), (B), (C), (D), (E) or (F).",
             "Answer with (A), (B), (C), (D), (E) or (F).",
+        ),
+    ),
+    "pronoun": Job(
+        file="wsc/test.jsonl",
+        target="output",
+        start="Which option is right?",
+        by_hand=(
+            "Which option is right? Answer with the letter only.",
+            "Answer with (A) or (B).",
+            "Choose the right option: (A) or (B).",
+        ),
+    ),
+    "sum": Job(
+        file="instruction_induction/sum.jsonl",
+        target="output",
+        metric="number",
+        start="What is the answer?",
+        by_hand=(
+            "Add the numbers.",
+            "Add the two numbers. Answer with the number only.",
+            "What is the sum?",
         ),
     ),
 }
@@ -180,17 +190,26 @@ def main() -> None:
         print_tables(read(options.out), list(arms))
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    done = {(line["job"], line["arm"], line["seed"]): line["model"] for line in read(options.out)}
-    if any(arms.get(arm) not in (None, model) for (_, arm, _), model in done.items()):
-        parser.error(f"{options.out} holds searches of another model under one of these names")
+    identities = {arm: identity(model) for arm, model in arms.items()}
+    done = {(line["job"], line["arm"], line["seed"]): line for line in read(options.out)}
+    if any(arm in arms and line["identity"] != identities[arm] for (_, arm, _), line in done.items()):
+        parser.error(f"{options.out} holds searches of another model under one of these names, or with other settings")
     for seed in options.seeds:
         for name in options.jobs:
             for arm, model in arms.items():
                 if (name, arm, seed) not in done:
                     line = search(name, arm, model, seed, data=options.data, out=options.out)
-                    with (options.out / "searches.jsonl").open("a", encoding="utf-8") as file:
+                    line["identity"] = identities[arm]
+                    with (options.out / SEARCHES).open("a", encoding="utf-8") as file:
                         file.write(json.dumps(line) + "\n")
                     print(f"{name}, seed {seed}, {arm}: {line['found_score']:.3f} {line['found']!r}", flush=True)
+
+
+def identity(model: str) -> str:
+    """What decides the searches of an arm, besides job and seed: the model's digest and the settings."""
+    jobs = {name: {**asdict(job), "file": Path(job.file).name} for name, job in JOBS.items()}
+    settings = hashlib.sha256(json.dumps([SETTINGS, jobs]).encode()).hexdigest()[:16]
+    return f"{asyncio.run(LocalLLM(model.removeprefix('local:')).identify())} settings:{settings}"
 
 
 def search(name: str, arm: str, model: str, seed: int, *, data: Path | None, out: Path) -> dict[str, Any]:
@@ -199,7 +218,7 @@ def search(name: str, arm: str, model: str, seed: int, *, data: Path | None, out
     if data is None and not Path(job.file).is_absolute():
         raise SystemExit(f"{name} needs --data: the folder of shared rows")
     file = job.file if data is None else str(data / job.file)
-    settings = {**SETTINGS, "input": job.input, "target": job.target, "seed": seed}
+    settings = {**SETTINGS, "input": job.input, "target": job.target, "metric": job.metric, "seed": seed}
     steps = Steps()
     began = time.monotonic()
     result = optimize(
@@ -244,77 +263,96 @@ def proposals(record: StepRecord) -> Iterator[dict[str, Any]]:
 
 
 def read(out: Path) -> list[dict[str, Any]]:
-    """The searches so far."""
-    file = out / "searches.jsonl"
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+    """The searches so far; the last one that was put down as a whole ends the file."""
+    file = out / SEARCHES
+    if not file.exists():
+        return []
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        file.write_text("".join(lines[:-1]), encoding="utf-8")
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+MEASURES: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
+    ("at least 0.6, of 8", lambda search: usable(search, USABLE), ".1f"),
+    ("of them different", lambda search: usable(search, USABLE, different=True), ".1f"),
+    ("near the best by hand, of 8", lambda search: usable(search, OF_BEST_BY_HAND * max(search["by_hand"])), ".1f"),
+    ("different, of 8", lambda search: distinct(search), ".1f"),
+    ("calls", lambda search: search["used_calls"], ".0f"),
+    ("test score", lambda search: 100 * search["found_score"], ".1f"),
+)
+"""What a table shows of both arms: its name, its value for a search, and how a mean is written."""
 
 
 def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
     """Per job and over all, for two arms; only seeds that both have."""
     base, other = arms
-    measures = ("usable of 8", "distinct of 8", "in the budget", "calls", "test score")
-    columns = " | ".join(f"{measure}: {base} | {other}" for measure in measures)
-    print(f"| job | by hand, dev | {columns} | difference, points |")
-    print("| --- " * 13 + "|")
-    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    for job in dict.fromkeys(line["job"] for line in lines):
-        by_arm = {arm: {one["seed"]: one for one in lines if (one["job"], one["arm"]) == (job, arm)} for arm in arms}
-        seeds = sorted(set(by_arm[base]) & set(by_arm[other]))
-        of_job = [(by_arm[base][seed], by_arm[other][seed]) for seed in seeds]
-        if of_job:
-            pairs += of_job
-            print(_row(job, of_job))
-    if not pairs:
+    print(
+        "| job | seeds | by hand, dev | " + " | ".join(f"{name}: {base} | {other}" for name, _, _ in MEASURES), end=""
+    )
+    print(" | difference, points |")
+    print("| --- " * (4 + 2 * len(MEASURES)) + "|")
+    jobs = {job: _pairs(lines, job, arms) for job in JOBS}
+    jobs = {job: pairs for job, pairs in jobs.items() if pairs}
+    if not jobs:
         raise SystemExit("no search has its pair yet")
-    print(_row("all", pairs))
-    gains = _gains(pairs)
-    print(f"\nDifference over {len(gains)} pairs of searches: {_points(mean_interval(gains))}.")
-    of_jobs = {job: [gain for gain, pair in zip(gains, pairs, strict=True) if pair[0]["job"] == job] for job in JOBS}
-    means = [sum(of_job) / len(of_job) for of_job in of_jobs.values() if of_job]
-    if len(means) > 1:
-        print(f"Over {len(means)} jobs, each one value: {_points(mean_interval(means))}.")
+    for job, pairs in jobs.items():
+        estimate = mean_interval(_gains(pairs)) if len(pairs) > 1 else None
+        print(_row(f"{job}*" if JOBS[job].developed_on else job, pairs, _points(estimate) if estimate else ""))
+    print(_row("all", [pair for pairs in jobs.values() for pair in pairs], ""))
+    print("\n\\* looked at while the training was made\n")
+    unseen = [job for job in jobs if not JOBS[job].developed_on]
+    for name, some in (("", list(jobs)), (" that were not looked at", unseen)):
+        if len(some) > 1:
+            means = [_mean(_gains(jobs[job])) for job in some]
+            print(f"Difference over {len(some)} jobs{name}, each one value: {_points(mean_interval(means))}.")
+    told = [one for line in lines for one in line["proposals"] if one["budget"] is not None and line["arm"] in arms]
+    print(
+        f"Word budgets: {min(one['budget'] for one in told)} to {max(one['budget'] for one in told)}; within them: ",
+        end="",
+    )
+    print(", ".join(f"{arm} {_mean([obedient(line) for line in lines if line['arm'] == arm]):.0%}" for arm in arms))
 
 
-def _row(job: str, pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    cells = [job, f"{_mean([max(first['by_hand']) for first, _ in pairs]):.2f}"]
-    sides = list(zip(*pairs, strict=True))
-    cells += [f"{_mean([usable(one) for one in side]):.1f}" for side in sides]
-    cells += [f"{_mean([distinct(one) for one in side]):.1f}" for side in sides]
-    cells += [f"{_mean([obedient(one) for one in side]):.0%}" for side in sides]
-    cells += [f"{_mean([one['used_calls'] for one in side]):.0f}" for side in sides]
-    cells += [f"{100 * _mean([one['found_score'] for one in side]):.1f}" for side in sides]
-    gains = _gains(pairs)
-    cells.append(_points(mean_interval(gains)) if len(gains) > 1 else f"{gains[0]:+.1f}")
-    return "| " + " | ".join(cells) + " |"
+def _pairs(lines: Sequence[dict[str, Any]], job: str, arms: Sequence[str]) -> list[tuple[dict[str, Any], ...]]:
+    """The searches of both arms with the same seed."""
+    first, second = ({one["seed"]: one for one in lines if (one["job"], one["arm"]) == (job, arm)} for arm in arms)
+    return [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
 
 
-def _gains(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[float]:
+def _row(name: str, pairs: Sequence[tuple[dict[str, Any], ...]], difference: str) -> str:
+    cells = [name, str(len(pairs)), f"{_mean([max(first['by_hand']) for first, _ in pairs]):.2f}"]
+    for _, value, form in MEASURES:
+        cells += [format(_mean([value(one) for one in side]), form) for side in zip(*pairs, strict=True)]
+    return "| " + " | ".join([*cells, difference or f"{_mean(_gains(pairs)):+.1f}"]) + " |"
+
+
+def _gains(pairs: Sequence[tuple[dict[str, Any], ...]]) -> list[float]:
     """Differences of the test scores, in points."""
     return [100 * (second["found_score"] - first["found_score"]) for first, second in pairs]
 
 
-def usable(search: dict[str, Any]) -> float:
-    """Usable proposals of eight. A repeated text counts as what it scored."""
-    bar = min(USABLE, OF_BEST_BY_HAND * max(search["by_hand"]))
-    scores: dict[str, float] = {}
-    for one in search["proposals"]:
-        if one["score"] is not None:
-            scores[one["text"]] = one["score"]
-    found = [scores.get(one["text"], 0.0) for one in search["proposals"]]
-    return 8 * _mean([score >= bar and score > 0 for score in found])
+def usable(search: dict[str, Any], bar: float, *, different: bool = False) -> float:
+    """Proposals of eight that score at least ``bar`` on the dev rows. One that repeats a text counts as what the text
+    scored, or with ``different`` not at all.
+    """
+    scores: dict[str, float] = {one["text"]: one["score"] for one in search["proposals"] if one["score"] is not None}
+    texts = [one["text"] for one in search["proposals"]]
+    counted = set(texts) if different else texts
+    return 8 * sum(scores.get(text, 0.0) >= max(bar, LEAST) for text in counted) / len(texts)
 
 
 def distinct(search: dict[str, Any]) -> float:
-    """Distinct texts of eight, by step."""
+    """Different texts of eight, by step; an empty one is none."""
     steps = {one["step"] for one in search["proposals"]}
     texts = [[one["text"] for one in search["proposals"] if one["step"] == step] for step in steps]
-    return _mean([8 * len(set(of_step)) / len(of_step) for of_step in texts])
+    return _mean([8 * len(set(of_step) - {""}) / len(of_step) for of_step in texts])
 
 
 def obedient(search: dict[str, Any]) -> float:
-    """Share of the proposals within the word budget."""
+    """Share of the proposals within the word budget; 1 where there is none."""
     told = [one for one in search["proposals"] if one["budget"] is not None and one["distance"] is not None]
-    return _mean([one["distance"] <= one["budget"] for one in told])
+    return _mean([one["distance"] <= one["budget"] for one in told]) if told else 1.0
 
 
 def _mean(values: Sequence[float]) -> float:
