@@ -51,7 +51,7 @@ pictures: setup
 # An environment of its own: nothing that is shipped needs torch. A training that was interrupted goes on where it was.
 SEED ?= 0
 train-writer: .venv-training/.setup
-	@$(TRAINING_BIN)/python -m training --seed $(SEED) $(if $(OUT),--out $(OUT))
+	@$(TRAINING_BIN)/python -m training --seed $(SEED) $(if $(OUT),--out $(OUT)) $(if $(SCORES),--scores $(SCORES))
 
 test-training: .venv-training/.setup
 	@$(TRAINING_PIP_INSTALL) anyio pytest pytest-timeout

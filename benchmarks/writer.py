@@ -6,7 +6,7 @@
 ``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
 Every search starts from what somebody might write first, with the same rows, settings and cap on used calls for both
-arms, once per job and seed. Every proposal is scored on all dev rows; a step that the cap cuts is not counted.
+arms, once per job and seed, and goes on until that leaves no room for a step. Every proposal is scored on all dev rows.
 ``tables`` prints, per job: how many of eight proposals get at least 0.6 of the dev rows right, how many get at least
 0.8 of what the best prompt written by hand gets there, how many are different, the used calls, the found prompts' test
 scores, and their difference with an interval over seeds; below, the mean over jobs with an interval over jobs.
@@ -52,9 +52,11 @@ SETTINGS: dict[str, Any] = {
     "patience": 0,
     # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
     "failure_limit": ("cut off=1",),
-    # The start, two steps of eight different proposals and the verdict make 436. What is proposed again is not scored
-    # again, so who repeats himself has more steps.
-    "max_calls": 460,
+    # The start, two steps of eight different proposals and the verdict make 436, one such step 168. A search goes on
+    # as long as a step fits as a whole, so that each uses 436 calls or more, whoever repeats himself included: what is
+    # proposed again is not scored again.
+    "max_calls": 436 + 168 - 1,
+    "whole_steps": True,
     "steps": 10,
 }
 

@@ -38,7 +38,9 @@ HELD_BACK = (
     "next-letter",
     "country-to-capital",
 )
-"""Jobs that are not trained on, none of which resembles another: they say how well the writer does on unseen ones."""
+"""Jobs that are not trained on, to compare trainings on. They are no test of the writer: some of their inputs stand in
+jobs that are trained on, and one of them is trained on as a yes/no question.
+"""
 
 LESSONS = 1440
 CHECKED = 160

@@ -19,10 +19,12 @@ from training.jobs import Job
 from training.scoring import Scored, best_of, meant, shown_rows
 
 CLEARLY_BETTER = 0.2
-"""By how much an answer's score exceeds that of the current prompt: two rows of eight."""
+"""By how much an answer's score exceeds that of the current prompt, at least: two rows of eight do, one does not."""
 
 AS_GOOD = 0.05
-"""How far an answer may lie below the best prompt that is shown."""
+"""How far an answer may lie below the best prompt that is shown. Less than a row of sixteen: it tells only for graded
+answers.
+"""
 
 WORTH_WRITING = 0.25
 """Least score of an answer: the embedded model does few jobs well, and an instruction that makes it answer at all in
@@ -119,7 +121,7 @@ def lessons(
 
 
 def ending(text: str) -> str:
-    """The last sentence of an instruction that has several; empty for a single one."""
+    """The last sentence of an instruction, or what stands behind its last colon; empty where that is all of it."""
     *before, last = re.split(r"(?<=[.?!:]) ", text)
     return last if before else ""
 

@@ -36,16 +36,25 @@ class Measured:
 
 
 def worth_measuring(job: Job, scored: Sequence[Scored]) -> bool:
-    """Whether some instruction does the job, and another does not."""
+    """Whether some instruction does the job, and there are prompts to show: two poor ones and one in between."""
     best = best_of(job, scored)
-    return best >= WORTH_WRITING and any(one.score <= best / 3 for one in scored)
+    return best >= WORTH_WRITING and len(_poor(scored, best)) > 1 and bool(_between(scored, best))
+
+
+def _poor(scored: Sequence[Scored], best: float) -> list[Scored]:
+    return [one for one in scored if one.score <= best / 3]
+
+
+def _between(scored: Sequence[Scored], best: float) -> list[Scored]:
+    return [one for one in scored if best / 2 <= one.score <= best]
 
 
 async def measure(
     adapter: str, jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, shuffled: bool = False
 ) -> Measured:
-    """Eight proposals for each job and budget. ``adapter``: ``writer`` or the path of one. ``shuffled``: of the two
-    past prompts that are shown, a poor and a better one, each has the other's score. Raises ValueError for no jobs.
+    """Eight proposals for each job, all of them worth measuring, and budget. ``adapter``: ``writer`` or the path of
+    one. ``shuffled``: of the two past prompts that are shown, a poor and a better one, each has the other's score.
+    Raises ValueError for no jobs.
     """
     if not jobs:
         raise ValueError("no job to measure on")
@@ -69,8 +78,8 @@ async def _of_form(
 ) -> tuple[float, float, float, float]:
     chance = random.Random(f"{job.name}/{words}")
     best = best_of(job, scored)
-    current, low = chance.sample(2 * [one for one in scored if one.score <= best / 3], 2)
-    middle = chance.choice([one for one in scored if best / 2 <= one.score <= best])
+    current, low = chance.sample(_poor(scored, best), 2)
+    middle = chance.choice(_between(scored, best))
     shown = [low.score, middle.score]
     if shuffled:
         shown.reverse()

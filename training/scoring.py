@@ -7,9 +7,10 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from promptdescent import LocalLLM
 from promptdescent.llm.base import Draw
@@ -87,18 +88,23 @@ def _shuffled(job: Job) -> tuple[Row, ...]:
 
 async def score_jobs(jobs: Sequence[Job], path: Path) -> dict[str, tuple[Scored, ...]]:
     """The scores of all instructions, by job. What stands in the file ``path`` already is not measured again, provided
-    that job, rows and model are the same; what is new is added to it job by job.
+    that job, rows, model and the release of llama.cpp are the same; what is new is added to it job by job.
     """
     llm = LocalLLM(TASK_MODEL.removeprefix("local:"))
     model = await llm.identify()
-    keys = {job.name: _key(job, model) for job in jobs}
-    known = {entry["key"]: entry for entry in _entries(path)}
+    keys = {job.name: key_of(job) for job in jobs}
+    entries = tuple(_entries(path))
+    known = {entry["key"]: entry for entry in entries if entry["model"] == model}
     path.parent.mkdir(parents=True, exist_ok=True)
     began, missing = time.monotonic(), [job for job in jobs if keys[job.name] not in known]
+    if missing and len(known) < len(entries):
+        print(
+            f"scoring: {len(entries) - len(known)} jobs in {path} were scored by another llama.cpp or model", flush=True
+        )
     if missing:
         await llm.prepare()
     for done, job in enumerate(missing, start=1):
-        entry = {"key": keys[job.name], "job": job.name, "scores": await _score(job, llm)}
+        entry = {"key": keys[job.name], "model": model, "job": job.name, "scores": await _score(job, llm)}
         known[entry["key"]] = entry
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -152,19 +158,19 @@ def task_of(job: Job) -> Task:
     return build_task(splits, prompt=job.instructions[0], placement="after", metric=metric, labels=job.labels or None)
 
 
-def _key(job: Job, model: str) -> str:
-    """What a job's scores depend on."""
+def key_of(job: Job) -> str:
+    """What a job's scores depend on, besides the model."""
     rows = [(row.input, row.answer) for row in scored_rows(job)]
-    what = [job.labels, rows, job.instructions, model, STAGES, REPLY_TOKENS]
+    what = [job.labels, rows, job.instructions, STAGES, REPLY_TOKENS]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
-def _entries(path: Path) -> Iterator[dict[str, object]]:
-    """What a file holds; a last line that was cut off is not there."""
+def _entries(path: Path) -> list[dict[str, Any]]:
+    """What a file holds. A last line that was cut off is taken out of it: what is added next begins a line."""
     if not path.exists():
-        return
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
+        return []
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    if len(whole) < len(lines):
+        path.write_text("".join(whole), encoding="utf-8")
+    return [json.loads(line) for line in whole]

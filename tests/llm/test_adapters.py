@@ -73,6 +73,19 @@ async def test_an_adapter_changes_its_own_replies_and_no_others(both: tuple[Loca
 
 
 @needs_model
+async def test_one_engine_serves_both_in_turn(adapter: Path) -> None:
+    """What was computed with the adapter is not taken up for the bare model, though the text begins alike."""
+    bare = LocalLLM("smollm2", engines=1)
+    adapted = LocalLLM(f"smollm2+{adapter}", beside=(bare,))
+    await bare.prepare()
+    await adapted.prepare()
+    first, second, third, fourth = [await texts(llm) for llm in (bare, adapted, bare, adapted)]
+    await bare.close()
+    await adapted.close()
+    assert first == third != second == fourth
+
+
+@needs_model
 async def test_the_bare_models_identity_does_not_know_of_the_adapter(both: tuple[LocalLLM, LocalLLM]) -> None:
     bare, adapted = both
     alone = LocalLLM("smollm2", engines=1)

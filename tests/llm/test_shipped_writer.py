@@ -36,7 +36,7 @@ def test_the_file_is_the_one_on_its_card() -> None:
 
 
 @needs_model
-async def test_it_writes_varied_prompts_for_the_job_that_it_is_shown_and_keeps_to_the_budget() -> None:
+async def test_it_writes_varied_short_prompts_for_the_job_that_it_is_shown() -> None:
     current = "What is this message like?"
     form = render_form(
         RawJob(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from promptdescent.config import RunSpec
@@ -12,6 +14,8 @@ from promptdescent.parts.raw_job import RawJob, read_raw_reply
 from promptdescent.parts.sections import CurrentPrompt
 from promptdescent.parts.writer import MOST_ROW_WORDS, render_form, render_writer
 from promptdescent.records import Example, TaskBrief
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 BRIEF = TaskBrief(
     labels=("good", "bad"), placement="after", placeholders=(), train=(), mean_over_rows=True, notes="About hotels."
@@ -48,8 +52,10 @@ def test_of_a_long_input_its_beginning_is_shown() -> None:
     assert text in render_few_shot(meta_prompt(text)), "other styles show all of it"
 
 
-def test_a_request_is_much_shorter_than_in_few_shot_style() -> None:
-    assert len(render_writer(meta_prompt())) < len(render_few_shot(meta_prompt())) / 3
+@pytest.mark.parametrize("of_writer", sorted(GOLDEN.glob("*.writer.after.txt")), ids=lambda path: path.name)
+def test_a_request_is_less_than_half_as_long_as_in_few_shot_style(of_writer: Path) -> None:
+    of_few_shot = of_writer.with_name(of_writer.name.replace(".writer.", ".few-shot."))
+    assert len(of_writer.read_text("utf-8")) < len(of_few_shot.read_text("utf-8")) / 2
 
 
 @pytest.mark.parametrize(("reply", "prompt"), [(" Good or bad?\nmore", "Good or bad?"), ("\n\n", ""), ("", "")])

@@ -20,7 +20,7 @@ from training.phrasings import (
     phrasings,
     plain_phrasings,
 )
-from training.scoring import STAGES
+from training.scoring import STAGES, key_of
 
 GOOD_FILE = {
     "kind": '"sorting"',
@@ -137,8 +137,9 @@ def test_only_jobs_that_sort_are_told_to_sort(corpus: tuple[Job, ...]) -> None:
 def test_every_instruction_is_measured(corpus: tuple[Job, ...]) -> None:
     """The scores in the repository are those of the corpus as it is."""
     entries = [json.loads(line) for line in (FOLDER.parent / "scores.jsonl").read_text("utf-8").splitlines()]
+    assert {entry["job"]: entry["key"] for entry in entries} == {job.name: key_of(job) for job in corpus}
+    assert len({entry["model"] for entry in entries}) == 1
     measured = {entry["job"]: entry["scores"] for entry in entries}
-    assert set(measured) == {job.name for job in corpus}
     for job in corpus:
         assert [text for text, _, _ in measured[job.name]] == list(job.instructions)
         assert all(0 <= right <= rows and rows in {upto for upto, _ in STAGES} for _, right, rows in measured[job.name])
@@ -167,7 +168,7 @@ def test_rows_of_a_data_set_are_found_in_any_writing(tmp_path: Path) -> None:
     whole = tmp_path / "rows.json"
     whole.write_text('{"examples": [{"input": "not ( True )", "target": "False", "choices": ["seven", "eight"]}]}')
     job = job_with(
-        ("THE CAT SAT DOWN", "dog"), ("Mouse", "Mice"), ("not (true)", "x"), ("mouse", "grey"), ("seven", "8")
+        ("THE CAT SAT DOWN", "dog"), ("Mouse", "Mice"), ("not (true)", "x"), ("mouse", "grey"), ("seven", "eight")
     )
     assert leaks([job], [lines, whole]) == (
         Leak("mine", "THE CAT SAT DOWN", "rows.jsonl"),

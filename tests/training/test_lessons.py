@@ -264,6 +264,67 @@ def test_where_the_model_can_do_the_job_guessing_is_no_answer(job: Job, scores: 
     assert luck.score > worth_from(best.score)
 
 
-def test_every_share_of_the_rows_holds_all_labels(job: Job) -> None:
-    assert Counter(row.answer for row in scored_rows(job)) == {"loud": 8, "quiet": 8}
-    assert Counter(row.answer for row in shown_rows(job)) == {"loud": 5, "quiet": 5}
+@pytest.mark.parametrize("name", ["sounds", "noises", "tones", "bells", "drums", "horns"])
+def test_every_share_of_the_rows_holds_all_labels(job: Job, name: str) -> None:
+    """Whatever the name, from which the order of the rows follows."""
+    named = replace(job, name=name)
+    assert Counter(row.answer for row in scored_rows(named)) == {"loud": 8, "quiet": 8}
+    assert Counter(row.answer for row in shown_rows(named)) == {"loud": 5, "quiet": 5}
+
+
+# --- what a lesson shows ----------------------------------------------------------------------------------------------
+
+
+def test_the_problem_that_is_shown_or_taught_is_the_prompts_own(many: tuple[Lesson, ...]) -> None:
+    shown = [pair for one in many for pair in re.findall(r"Current(?: \(\d+\))?: (.+)\nProblem: (.+)\n", one.form)]
+    taught = [
+        (re.search(r"^Current: (.+)$", one.form, re.M)[1], one.answers)  # type: ignore[index]
+        for one in many
+        if one.form.endswith("\nProblem:")
+    ]
+    assert len(shown) > 50
+    assert len(taught) > 4
+    assert {problem for _, problem in shown} <= {f"Problem of {text}" for text in WEAK}
+    assert all(problem == f"Problem of {text}" for text, problem in shown)
+    assert all(answers == (f"Problem of {text}",) for text, answers in taught)
+
+
+def test_a_mistake_that_is_shown_is_one(many: tuple[Lesson, ...]) -> None:
+    mistakes = re.findall(r'^".+" = (.+), not "(.*)"$', "\n".join(one.form for one in many), re.M)
+    assert len(mistakes) > 4
+    assert all(said != right for right, said in mistakes)
+
+
+def test_a_paraphrase_keeps_its_budget(many: tuple[Lesson, ...]) -> None:
+    told = [one for one in many if re.search(r"^In other words, \d+ words", one.form, re.M)]
+    assert len(told) > 3
+    for one in told:
+        words = int(re.search(r"^In other words, (\d+) words", one.form, re.M)[1])  # type: ignore[index]
+        current = re.search(r"^Current: (.+)$", one.form, re.M)[1]  # type: ignore[index]
+        assert all(word_edit_distance(current, answer) <= words for answer in one.answers)
+
+
+def test_labels_and_past_prompts_come_in_any_order(many: tuple[Lesson, ...]) -> None:
+    orders = Counter(re.findall(r"^Answers: (.+)$", "\n".join(one.form for one in many), re.M))
+    assert set(orders) == {"loud, quiet", "quiet, loud"}
+    past = [[int(told) for told in re.findall(r"^Past \((\d+)\)", one.form, re.M)] for one in many]
+    ordered = [scores == sorted(scores) for scores in past if len(scores) > 1]
+    assert 0.6 < sum(ordered) / len(ordered) < 0.95, "ascending, as most recipes show them, and otherwise"
+    assert {len(scores) for scores in past} >= {0, 1, 2, 3, 5, 7}
+
+
+def test_the_better_answer_is_drawn_more_often(job: Job) -> None:
+    said = {WEAK[0]: 0, "Loud or quiet? Say it.": 8, "Quiet or loud? Say it.": 6}
+    measured = {"sounds": tuple(Scored(text=text, right=right, rows=8) for text, right in said.items())}
+    one = replace(job, weak=2 * (Weak(text=WEAK[0], problem="It names no label."),), good=tuple(said)[1:])
+    asked = rewrites(lessons([one], measured, seed=0, count=400))
+    first = Counter(lesson.answers[0] for lesson, current, shown in asked if shown == [current] == [WEAK[0]])
+    assert first["Loud or quiet? Say it."] > 2 * first["Quiet or loud? Say it."] > 0
+
+
+def test_what_hardly_ever_works_is_no_answer(job: Job) -> None:
+    """However little the best of the job does."""
+    said = {WEAK[0]: 0, GOOD[0]: 6, GOOD[1]: 5, GOOD[2]: 3}
+    measured = {"sounds": tuple(Scored(text=text, right=right, rows=16) for text, right in said.items())}
+    answers = {answer for one in lessons([job], measured, seed=0, count=100) for answer in one.answers}
+    assert answers & set(GOOD) == {GOOD[0], GOOD[1]}

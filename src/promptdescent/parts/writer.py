@@ -1,8 +1,8 @@
 """The meta-prompt as the prompt writer was trained on it (``training/``): a form, completed as raw text.
 
-The writer is an adapter of the embedded model. It has seen this form some ten thousand times, so that nothing has to be
-explained and no worked pair shown: a request is a quarter as long as in few-shot style. A change of a single word here
-is a change of what the writer was trained for, and needs a new training.
+The writer is an adapter of the embedded model. It was trained on this form, so that nothing has to be explained and no
+worked pair shown: a request is less than half as long as in few-shot style. A change of a single word here is a change
+of what the writer was trained for, and needs a new training.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""What the study of the prompt writer makes of its searches."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "writer.py"
+
+
+@pytest.fixture(scope="module")
+def study() -> Any:
+    """benchmarks/writer.py, which is no package."""
+    spec = spec_from_file_location("writer_study", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def proposal(text: str, score: float | None, *, step: int = 1, distance: int | None = 5) -> dict[str, Any]:
+    return {"step": step, "text": text, "score": score, "reason": "", "distance": distance, "budget": 10}
+
+
+def search(arm: str, seed: int, found: float, *proposals: dict[str, Any], job: str = "demo") -> dict[str, Any]:
+    return {
+        "job": job,
+        "arm": arm,
+        "seed": seed,
+        "model": arm,
+        "by_hand": [0.5, 0.9],
+        "found_score": found,
+        "used_calls": 400 + seed,
+        "proposals": list(proposals) or [proposal("Good.", 0.7)],
+    }
+
+
+def test_a_repeated_proposal_counts_as_what_its_text_scored(study: Any) -> None:
+    one = search(
+        "a", 0, 0.5, proposal("Good.", 0.7), proposal("Good.", None), proposal("Bad.", 0.5), proposal("", None)
+    )
+    assert study.usable(one, 0.6) == 4
+    assert study.usable(one, 0.6, different=True) == 2
+    assert study.usable(one, 0.8) == 0
+
+
+def test_a_proposal_that_gets_nothing_right_is_of_no_use_under_any_bar(study: Any) -> None:
+    assert study.usable(search("a", 0, 0.5, proposal("Bad.", 0.0)), 0.0) == 0
+
+
+def test_different_proposals_are_counted_by_step_and_an_empty_one_is_none(study: Any) -> None:
+    first = [proposal("Good.", 0.7), proposal("Good.", None), proposal("", None), proposal("Bad.", 0.5)]
+    second = [proposal("Good.", None, step=2), proposal("Better.", 0.8, step=2)]
+    assert study.distinct(search("a", 0, 0.5, *first, *second)) == (8 * 2 / 4 + 8 * 2 / 2) / 2
+
+
+def test_the_share_within_the_budget(study: Any) -> None:
+    told = [proposal("Good.", 0.7, distance=10), proposal("Long.", 0.7, distance=11), proposal("", None, distance=None)]
+    assert study.obedient(search("a", 0, 0.5, *told)) == 0.5
+    assert study.obedient(search("a", 0, 0.5, proposal("", None, distance=None))) == 1
+
+
+def test_the_table_pairs_searches_by_job_and_seed(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        search("a", 0, 0.5),
+        search("b", 0, 0.7),
+        search("a", 1, 0.5),
+        search("b", 1, 0.6, proposal("Bad.", 0.1)),
+        search("a", 2, 0.9),
+        search("a", 0, 0.4, job="sports"),
+        search("b", 0, 0.3, job="sports"),
+    ]
+    study.print_tables(lines, ["a", "b"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert rows[2][:5] == ["| demo*", "2", "0.90", "8.0", "4.0"]
+    assert rows[2][-3:-1] == ["50.0", "65.0"]
+    assert rows[2][-1].startswith("+15.0 (")
+    assert (rows[3][0], rows[3][-1]) == ("| sports", "-10.0 |")
+    assert rows[4][:2] == ["| all", "3"]
+    assert any(row[0].startswith("Difference over 2 jobs, each one value: +2.5 (") for row in rows)
+
+
+def test_a_search_that_was_not_put_down_as_a_whole_is_done_again(study: Any, tmp_path: Path) -> None:
+    (tmp_path / study.SEARCHES).write_text('{"seed": 0}\n{"seed": 1}\n{"see', encoding="utf-8")
+    assert study.read(tmp_path) == [{"seed": 0}, {"seed": 1}]
+    assert (tmp_path / study.SEARCHES).read_text("utf-8").endswith('{"seed": 1}\n')
+    assert study.read(tmp_path / "none") == []
