@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,14 +38,21 @@ def training(state: Path, lessons: tuple[Lesson, ...] = LESSONS, plan: Plan = PL
     return Training(embedded_file(), lessons, plan, state)
 
 
-def test_answers_of_one_form_do_not_see_each_other(tmp_path: Path) -> None:
-    """Several answers in one sequence cost what each of them costs alone."""
+def test_answers_cost_what_they_cost_alone_one_after_the_other(tmp_path: Path) -> None:
+    """Several answers in one sequence, beside a shorter lesson, against one plain pass per answer."""
     made = training(tmp_path / "state.pt")
-    lesson = LESSONS[0]
-    alone = [made.loss_on([replace(lesson, answers=(answer,))]) for answer in lesson.answers]
-    tokens = [len(made._tokenizer(f" {answer}\n")["input_ids"]) for answer in lesson.answers]
-    together = sum(loss * count for loss, count in zip(alone, tokens, strict=True)) / sum(tokens)
-    assert made.loss_on([lesson]) == pytest.approx(together, rel=1e-4)
+    made._model.eval()
+    lessons = (
+        LESSONS[0],
+        replace(LESSONS[3], form=f'"A hill." = small\n{LESSONS[3].form}', answers=("Big or small?",)),
+    )
+    costs = []
+    for form, answer in ((lesson.form, answer) for lesson in lessons for answer in lesson.answers):
+        before, after = (made._tokenizer(text)["input_ids"] for text in (form, f" {answer}\n"))
+        with torch.no_grad():
+            logits = made._base(torch.tensor([before + after])).logits[0]
+        costs += torch.nn.functional.cross_entropy(logits[len(before) - 1 : -1], torch.tensor(after), reduction="none")
+    assert made.loss_on(lessons) == pytest.approx(float(sum(costs)) / len(costs), rel=1e-4)
 
 
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
@@ -96,25 +102,36 @@ async def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
     model = LocalLLM("smollm2", engines=1)
     writer = LocalLLM(f"smollm2+{tmp_path / 'adapter.gguf'}", beside=(model,))
     await writer.prepare()
-    reply = (
-        (
-            await writer.complete(
-                Request(
-                    role="optimizer",
-                    messages=(),
-                    text=LESSONS[0].form,
-                    temperature=0.0,
-                    max_tokens=12,
-                    stop=("\n",),
-                    draw=Draw(seed=0, step=0, slot="a", index=0),
-                )
-            )
-        )
-        .replies[0]
-        .text.strip()
-    )
+    replies = [await continued(writer, form) for form in (LESSONS[0].form, *UNSEEN)]
     await writer.close()
-    ids = made._tokenizer(LESSONS[0].form, return_tensors="pt")
+    assert replies == [greedy(made, form) for form in (LESSONS[0].form, *UNSEEN)]
+    assert replies[0] in {answer for lesson in LESSONS for answer in lesson.answers}
+
+
+UNSEEN = (
+    'Answers: cold, warm\n"It\'s 31 degrees in here!" = warm\nPast (12): What is it?\nCurrent (40): Is this so?\n'
+    "Better, 20 words changed at most:",
+    "Answers: yes, no\nCurrent: Is it?\nProblem: It does not say what to answer with.\nEdited:",
+)
+"""Forms with what forms have: rows in quotes, scores, a budget, a problem."""
+
+
+async def continued(writer: LocalLLM, form: str) -> str:
+    """How llama.cpp goes on."""
+    asked = Request(
+        role="optimizer",
+        messages=(),
+        text=form,
+        temperature=0.0,
+        max_tokens=12,
+        stop=("\n",),
+        draw=Draw(seed=0, step=0, slot="a", index=0),
+    )
+    return (await writer.complete(asked)).replies[0].text.strip()
+
+
+def greedy(made: Training, form: str) -> str:
+    """How torch goes on."""
+    ids = made._tokenizer(form, return_tensors="pt")
     told = made._model.generate(**ids, max_new_tokens=12, do_sample=False)[0, ids["input_ids"].shape[1] :]
-    assert reply == made._tokenizer.decode(told).split("\n")[0].strip()
-    assert reply in {answer for lesson in LESSONS for answer in lesson.answers}, json.dumps(reply)
+    return made._tokenizer.decode(told).split("\n")[0].strip()
