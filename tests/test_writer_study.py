@@ -34,7 +34,7 @@ def search(arm: str, seed: int, found: float, *proposals: dict[str, Any], job: s
         "arm": arm,
         "seed": seed,
         "model": arm,
-        "by_hand": [0.5, 0.9],
+        "by_hand": [0.5, 0.9] if seed == 0 else [],
         "found_score": found,
         "used_calls": 400 + seed,
         "proposals": list(proposals) or [proposal("Good.", 0.7)],
