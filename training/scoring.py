@@ -93,14 +93,13 @@ async def score_jobs(jobs: Sequence[Job], path: Path) -> dict[str, tuple[Scored,
     llm = LocalLLM(TASK_MODEL.removeprefix("local:"))
     model = await llm.identify()
     keys = {job.name: key_of(job) for job in jobs}
-    entries = tuple(_entries(path))
-    known = {entry["key"]: entry for entry in entries if entry["model"] == model}
+    entries = _entries(path)
+    known = {entry["key"]: entry for entry in entries if entry.get("model") == model}
+    others = {entry["job"] for entry in entries if entry.get("model") != model}
     path.parent.mkdir(parents=True, exist_ok=True)
     began, missing = time.monotonic(), [job for job in jobs if keys[job.name] not in known]
-    if missing and len(known) < len(entries):
-        print(
-            f"scoring: {len(entries) - len(known)} jobs in {path} were scored by another llama.cpp or model", flush=True
-        )
+    if missing and others:
+        print(f"scoring: {len(others)} jobs in {path} were scored by another llama.cpp or model", flush=True)
     if missing:
         await llm.prepare()
     for done, job in enumerate(missing, start=1):

@@ -96,6 +96,15 @@ def test_what_is_scored_is_not_scored_again_unless_rows_instructions_or_model_ch
     assert Told.asked == 2 * asked
 
 
+def test_scores_that_do_not_say_their_model_are_left_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text(json.dumps({"key": key_of(JOB), "job": "sounds", "scores": []}) + "\n", encoding="utf-8")
+    assert set(scored(JOB, path)) == set(JOB.instructions)
+    assert "1 jobs in" in capsys.readouterr().out
+
+
 def test_a_line_that_was_cut_off_costs_that_job_alone(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
     others = [replace(JOB, name=name) for name in ("one", "two", "three", "four")]
@@ -109,7 +118,7 @@ def test_a_line_that_was_cut_off_costs_that_job_alone(tmp_path: Path) -> None:
 
 def test_only_a_job_with_prompts_to_show_is_worth_measuring() -> None:
     def of(*right: int) -> tuple[Scored, ...]:
-        return tuple(Scored(text=f"Prompt {place}", right=one, rows=8) for place, one in enumerate((*right,)))
+        return tuple(Scored(text=f"Prompt {place}", right=one, rows=8) for place, one in enumerate(right))
 
     assert worth_measuring(JOB, of(0, 0, 4, 8, 8))
     assert not worth_measuring(JOB, of(0, 8)), "of the current one and a poor past one, one is missing"
