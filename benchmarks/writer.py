@@ -277,17 +277,6 @@ def read(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-MEASURES: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
-    ("at least 0.6, of 8", lambda search: usable(search, USABLE), ".1f"),
-    ("of them different", lambda search: usable(search, USABLE, different=True), ".1f"),
-    ("near the best by hand, of 8", lambda search: usable(search, OF_BEST_BY_HAND * search["best_by_hand"]), ".1f"),
-    ("different, of 8", lambda search: distinct(search), ".1f"),
-    ("calls", lambda search: search["used_calls"], ".0f"),
-    ("test score", lambda search: 100 * search["found_score"], ".1f"),
-)
-"""What a table shows of both arms: its name, its value for a search, and how a mean is written."""
-
-
 def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
     """Per job and over all, for two arms; only seeds that both have."""
     base, other = arms
@@ -364,6 +353,17 @@ def obedient(search: dict[str, Any]) -> float:
     """Share of the proposals within the word budget; 1 where there is none."""
     told = [one for one in search["proposals"] if one["budget"] is not None and one["distance"] is not None]
     return _mean([one["distance"] <= one["budget"] for one in told]) if told else 1.0
+
+
+MEASURES: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
+    ("at least 0.6, of 8", lambda search: usable(search, USABLE), ".1f"),
+    ("of them different", lambda search: usable(search, USABLE, different=True), ".1f"),
+    ("near the best by hand, of 8", lambda search: usable(search, OF_BEST_BY_HAND * search["best_by_hand"]), ".1f"),
+    ("different, of 8", distinct, ".1f"),
+    ("calls", lambda search: search["used_calls"], ".0f"),
+    ("test score", lambda search: 100 * search["found_score"], ".1f"),
+)
+"""What a table shows of both arms: its name, its value for a search, and how a mean is written."""
 
 
 def _mean(values: Sequence[float]) -> float:

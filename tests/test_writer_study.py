@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "writer.py"
+from scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def study() -> Any:
     """benchmarks/writer.py, which is no package."""
-    spec = spec_from_file_location("writer_study", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/writer.py")
 
 
 def proposal(text: str, score: float | None, *, step: int = 1, distance: int | None = 5) -> dict[str, Any]:

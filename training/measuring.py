@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptdescent import LocalLLM
-from promptdescent.llm.base import Draw, Request
+from promptdescent.llm.base import LLM, Draw, Request
 from promptdescent.parts.raw_job import RawJob, read_raw_reply
 from promptdescent.parts.sections import shown_score
 from promptdescent.parts.writer import render_form
@@ -96,7 +96,7 @@ async def _of_form(
             words=words,
         )
     )
-    replies = await asyncio.gather(*(_proposal(writer, form, place) for place in range(PROPOSALS)))
+    replies = await asyncio.gather(*(proposal(writer, form, place) for place in range(PROPOSALS)))
     task = task_of(job)
     texts = [text for text in dict.fromkeys(replies) if text]
     right = await right_on(task, texts, task.dev, task_model)
@@ -109,7 +109,8 @@ async def _of_form(
     )
 
 
-async def _proposal(writer: LocalLLM, form: str, place: int) -> str:
+async def proposal(writer: LLM, form: str, place: int) -> str:
+    """One of the proposals for a form; ``place`` tells them apart."""
     completion = await writer.complete(
         Request(
             role="optimizer",

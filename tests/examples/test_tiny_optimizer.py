@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 import subprocess
@@ -19,18 +18,14 @@ import pytest
 
 from promptdescent.parts.method.step_size import Cosine
 from promptdescent.stats import mcnemar_exact
+from scripts import load_script
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "tiny_optimizer.py"
 
 
 @pytest.fixture(scope="module")
 def tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tiny_optimizer", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/tiny_optimizer.py")
 
 
 def test_it_has_at_most_120_lines() -> None:

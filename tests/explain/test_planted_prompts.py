@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "explanations.py"
+from scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def explanations() -> Any:
     """benchmarks/explanations.py, which is no package."""
-    spec = spec_from_file_location("explanations", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/explanations.py")
 
 
 def test_what_matters_is_on_top_and_the_pair_is_found_within_the_default_budget(explanations: Any) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import random
-import sys
 import time
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -18,6 +15,7 @@ from promptdescent.explain.rows.review import RowReview, review_rows
 from promptdescent.explain.rows.sheet import review_csv
 from promptdescent.records import Example, Split
 from promptdescent.records.explanation import RowDoubt
+from scripts import load_script
 
 PROMPTS = 24
 COMMON = [[target] * PROMPTS for target in ("red", "green", "blue")] * 10
@@ -251,14 +249,7 @@ def test_no_cell_is_a_formula() -> None:
 @pytest.fixture(scope="module")
 def flipped_rows() -> ModuleType:
     """The benchmark."""
-    path = Path(__file__).parents[2] / "benchmarks" / "flipped_rows.py"
-    spec = importlib.util.spec_from_file_location("flipped_rows", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["flipped_rows"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/flipped_rows.py")
 
 
 def figures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,13 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 async def both(adapter: Path) -> AsyncIterator[tuple[LocalLLM, LocalLLM]]:
     """The bare model and the one with the adapter, on the same engines."""
-    bare = LocalLLM("smollm2", engines=2)
+    async with on_the_same_engines(adapter, engines=2) as models:
+        yield models
+
+
+@asynccontextmanager
+async def on_the_same_engines(adapter: Path, *, engines: int) -> AsyncIterator[tuple[LocalLLM, LocalLLM]]:
+    bare = LocalLLM("smollm2", engines=engines)
     adapted = LocalLLM(f"smollm2+{adapter}", beside=(bare,))
     await bare.prepare()
     await adapted.prepare()
@@ -75,13 +82,8 @@ async def test_an_adapter_changes_its_own_replies_and_no_others(both: tuple[Loca
 @needs_model
 async def test_one_engine_serves_both_in_turn(adapter: Path) -> None:
     """What was computed with the adapter is not taken up for the bare model, though the text begins alike."""
-    bare = LocalLLM("smollm2", engines=1)
-    adapted = LocalLLM(f"smollm2+{adapter}", beside=(bare,))
-    await bare.prepare()
-    await adapted.prepare()
-    first, second, third, fourth = [await texts(llm) for llm in (bare, adapted, bare, adapted)]
-    await bare.close()
-    await adapted.close()
+    async with on_the_same_engines(adapter, engines=1) as (bare, adapted):
+        first, second, third, fourth = [await texts(llm) for llm in (bare, adapted, bare, adapted)]
     assert first == third != second == fourth
 
 

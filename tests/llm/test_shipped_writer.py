@@ -6,12 +6,12 @@ import hashlib
 
 import pytest
 from test_local import needs_model
+from training.measuring import PROPOSALS, proposal
 
-from promptdescent.llm.base import Draw, Request
 from promptdescent.llm.choose import open_model
 from promptdescent.llm.local import LocalLLM
 from promptdescent.llm.writer import WRITER_MODEL, adapter_file
-from promptdescent.parts.raw_job import RawJob, read_raw_reply
+from promptdescent.parts.raw_job import RawJob
 from promptdescent.parts.writer import render_form
 from promptdescent.text import word_edit_distance
 
@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 MOST_BYTES = 12 * 2**20
 WORDS = 20
-PROPOSALS = 8
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +53,9 @@ async def test_it_writes_varied_short_prompts_for_the_job_that_it_is_shown() -> 
     llm = open_model(WRITER_MODEL, role="optimizer", base_url=None, api_key_env=None, timeout=60, rows=(), labels=())
     assert isinstance(llm, LocalLLM)
     await llm.prepare()
-    prompts = [read_raw_reply((await llm.complete(asked(form, place))).replies[0].text) for place in range(PROPOSALS)]
+    prompts = [await proposal(llm, form, place) for place in range(PROPOSALS)]
     await llm.close()
     assert len(set(prompts)) >= 6
     assert sum("calm" in prompt and "angry" in prompt for prompt in prompts) >= 6
     within = [word_edit_distance(current, prompt) <= WORDS for prompt in prompts]
     assert sum(within) >= 0.8 * PROPOSALS
-
-
-def asked(form: str, place: int) -> Request:
-    return Request(
-        role="optimizer",
-        messages=(),
-        text=form,
-        temperature=0.9,
-        max_tokens=48,
-        stop=("\n",),
-        draw=Draw(seed=0, step=0, slot="proposal", index=place),
-    )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from contextlib import closing
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ from sqlalchemy import text
 from promptdescent.report.record import run_record
 from promptdescent.store.store import Store
 from promptdescent.store.totals import RunTotals, later_totals, run_totals
+from scripts import load_script
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "big_run.py"
 STEPS, CANDIDATES = 3, 2
 CALL_TABLES = ("attempts", "uses", "replies")
 
@@ -25,13 +23,7 @@ CALL_TABLES = ("attempts", "uses", "replies")
 @pytest.fixture(scope="module")
 def big() -> Any:
     """benchmarks/big_run.py, which is no package."""
-    spec = spec_from_file_location("big_run", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/big_run.py")
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Collection
 from contextlib import closing
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,13 @@ from promptdescent.store.listing import ListedScore, ListedVerdict, count_runs, 
 from promptdescent.store.schema import tables
 from promptdescent.store.store import RunStatus, Store
 from promptdescent.store.summaries import summary_of
+from scripts import load_script
 from store.samples import OpenStore, begin, example, manifest, pay, stored
 
 pytestmark = pytest.mark.anyio
 
 VERDICT = json.dumps({"difference": 0.25, "interval": [0.1, 0.4], "gain_shown": True, "best_outcomes": []})
 EVALUATION = json.dumps({"on": "test", "score": 0.5, "interval": [0.4, 0.6], "rows": 9, "outcomes": []})
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "store_load.py"
 
 
 def scored(best: float | None) -> str:
@@ -140,13 +138,7 @@ def test_a_summary_says_what_a_list_says(kind: str, payload: str, summary: str |
 
 def benchmark() -> Any:
     """benchmarks/store_load.py, which is no package."""
-    spec = spec_from_file_location("store_load", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/store_load.py")
 
 
 @pytest.fixture(scope="module")
