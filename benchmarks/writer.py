@@ -136,25 +136,22 @@ JOBS = {
             "Answer with (A), (B), (C), (D), (E) or (F).",
         ),
     ),
-    "pronoun": Job(
-        file="wsc/test.jsonl",
-        target="output",
+    "argument": Job(
+        file="bbh/formal_fallacies.json",
+        start="Is the argument valid or invalid?",
+        by_hand=(
+            "Is the argument valid or invalid? Answer with one word.",
+            "Answer with valid or invalid.",
+            "Determine whether the argument is valid or invalid.",
+        ),
+    ),
+    "shuffled objects": Job(
+        file="bbh/tracking_shuffled_objects_three_objects.json",
         start="Which option is right?",
         by_hand=(
             "Which option is right? Answer with the letter only.",
-            "Answer with (A) or (B).",
-            "Choose the right option: (A) or (B).",
-        ),
-    ),
-    "sum": Job(
-        file="instruction_induction/sum.jsonl",
-        target="output",
-        metric="number",
-        start="What is the answer?",
-        by_hand=(
-            "Add the numbers.",
-            "Add the two numbers. Answer with the number only.",
-            "What is the sum?",
+            "Choose the best option: (A), (B) or (C).",
+            "Answer with (A), (B) or (C).",
         ),
     ),
 }
@@ -193,25 +190,25 @@ def main() -> None:
         print_tables(read(options.out), list(arms))
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    identities = {arm: identity(model) for arm, model in arms.items()}
+    identities = {(name, arm): identity(name, model) for name in JOBS for arm, model in arms.items()}
     done = {(line["job"], line["arm"], line["seed"]): line for line in read(options.out)}
-    if any(arm in arms and line["identity"] != identities[arm] for (_, arm, _), line in done.items()):
+    if any(arm in arms and line["identity"] != identities[name, arm] for (name, arm, _), line in done.items()):
         parser.error(f"{options.out} holds searches of another model under one of these names, or with other settings")
     for seed in options.seeds:
         for name in options.jobs:
             for arm, model in arms.items():
                 if (name, arm, seed) not in done:
                     line = search(name, arm, model, seed, data=options.data, out=options.out)
-                    line["identity"] = identities[arm]
+                    line["identity"] = identities[name, arm]
                     with (options.out / SEARCHES).open("a", encoding="utf-8") as file:
                         file.write(json.dumps(line) + "\n")
                     print(f"{name}, seed {seed}, {arm}: {line['found_score']:.3f} {line['found']!r}", flush=True)
 
 
-def identity(model: str) -> str:
-    """What decides the searches of an arm, besides job and seed: the model's digest and the settings."""
-    jobs = {name: {**asdict(job), "file": Path(job.file).name} for name, job in JOBS.items()}
-    settings = hashlib.sha256(json.dumps([SETTINGS, jobs]).encode()).hexdigest()[:16]
+def identity(name: str, model: str) -> str:
+    """What decides an arm's searches for a job, besides the seed: the model's digest, the settings and the job."""
+    job = {**asdict(JOBS[name]), "file": Path(JOBS[name].file).name}
+    settings = hashlib.sha256(json.dumps([SETTINGS, job]).encode()).hexdigest()[:16]
     return f"{asyncio.run(LocalLLM(model.removeprefix('local:')).identify())} settings:{settings}"
 
 

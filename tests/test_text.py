@@ -4,7 +4,7 @@ import hashlib
 import math
 import time
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from promptdescent.text import (
     extract_tagged,
     fingerprint,
     normalized,
+    shared_beginning,
     shared_run,
     tidy_prompt,
     word_count,
@@ -413,6 +414,11 @@ def test_tidy_prompt_reads_degenerate_proposals_fast() -> None:
 
 
 # Shared runs
+
+
+@given(st.text(alphabet="ab"), st.text(alphabet="ab"))
+def test_shared_beginning_is_the_longest(a: str, b: str) -> None:
+    assert shared_beginning(a, b) == sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
 def test_shared_run_ignores_case_punctuation_and_white_space() -> None:

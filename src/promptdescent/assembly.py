@@ -16,6 +16,8 @@ from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, check_role, is_re
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.limits import Engine, LimitedLLM
+from promptdescent.llm.local import LocalLLM
+from promptdescent.llm.prefix_slots import PrefixSlots
 from promptdescent.llm.ray_actors import RayLocalLLM
 from promptdescent.parts.recipe import Recipe
 from promptdescent.parts.registry import part_named, recipe_from_data
@@ -250,8 +252,12 @@ class Models:
         """
         if self.concurrency is None:
             return AdaptiveSlots(on_change=on_change)
-        engines = self.task.engines if isinstance(self.task, RayLocalLLM) else 0
-        return FixedSlots(max(self.concurrency, engines), on_change=on_change)
+        in_process = {model.engines if isinstance(model, LocalLLM) else None for model in self._distinct()}
+        engines = in_process.pop()
+        if engines is not None and not in_process and engines.kind.stepwise:
+            return PrefixSlots(min(self.concurrency, engines.most), on_change=on_change)
+        actors = self.task.engines if isinstance(self.task, RayLocalLLM) else 0
+        return FixedSlots(max(self.concurrency, actors), on_change=on_change)
 
     def check_same(self, manifest: RunManifest) -> None:
         """Raise :class:`ConfigError` if a model is not the one that the run began with."""

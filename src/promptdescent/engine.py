@@ -34,7 +34,7 @@ from promptdescent.tasks.scoring import Scorer, by_metric
 from promptdescent.tasks.target import PromptTarget
 from promptdescent.tasks.task import Task
 
-LARGEST_WINDOW = 2048
+SMALLEST_WINDOW, LARGEST_WINDOW = 256, 2048
 """Rows in work at once at most, which bounds the memory they take."""
 
 
@@ -122,8 +122,9 @@ class RunEngine:
                 scorer=scorer,
                 objective=task.objective,
                 seed=manifest.seed,
-                # Far more than run at once, so that one row that waits for its retry holds up no other.
-                window=min(16 * slots.most, LARGEST_WINDOW),
+                # Far more than run at once, so that one row that waits for its retry holds up no other, and so that a
+                # model on this machine finds the prompts of a step side by side on each row.
+                window=min(max(16 * slots.most, SMALLEST_WINDOW), LARGEST_WINDOW),
                 length_cost=length_cost,
                 unaffordable_is_missing=unaffordable_is_missing,
                 watch=partial(watch, unaffordable_is_missing=unaffordable_is_missing),

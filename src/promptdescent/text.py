@@ -8,6 +8,7 @@ import json
 import math
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = [
     "first_few",
     "normalized",
     "placeholders",
+    "shared_beginning",
     "shared_run",
     "tidy_prompt",
     "word_count",
@@ -87,6 +89,12 @@ def _without_common_ends(a: list[str], b: list[str]) -> tuple[list[str], list[st
     most = shorter - start
     end = next((i for i in range(most) if a[-1 - i] != b[-1 - i]), most)
     return a[start : len(a) - end], b[start : len(b) - end]
+
+
+def shared_beginning(a: str, b: str) -> int:
+    """Characters at the beginning of ``a`` and ``b`` that are the same."""
+    lengths = range(1, min(len(a), len(b)) + 1)
+    return bisect_left(lengths, True, key=lambda length: not a.startswith(b[:length]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from llm_contract import CHECKS, raw
@@ -16,7 +17,9 @@ from promptdescent.assembly import NO_EXTRAS, open_models
 from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError
 from promptdescent.llm.choose import open_model
+from promptdescent.llm.concurrency import FixedSlots, Slots
 from promptdescent.llm.local import LocalLLM, split_model
+from promptdescent.llm.prefix_slots import PrefixSlots
 from promptdescent.records import Example
 from promptdescent.tasks.splits import Splits
 from promptdescent.tasks.task import Task, build_task
@@ -104,9 +107,9 @@ async def test_what_is_shared_is_freed_by_the_last_to_close(adapter: Path) -> No
     await adapted.prepare()
     await bare.close()
     assert (await adapted.complete(raw("One, two,", max_tokens=2))).replies
-    assert bare._engines._loaded == 1
+    assert bare.engines._loaded == 1
     await adapted.close()
-    assert bare._engines._loaded == 0
+    assert bare.engines._loaded == 0
 
 
 @needs_model
@@ -127,8 +130,8 @@ async def test_engines_that_are_loaded_without_the_adapter_are_left_alone(adapte
     bare = LocalLLM("smollm2", engines=1)
     await bare.prepare()
     adapted = LocalLLM(f"smollm2+{adapter}", engines=1, beside=(bare,))
-    assert adapted._engines is not bare._engines
-    assert LocalLLM("smollm2", beside=(adapted, bare))._engines is adapted._engines
+    assert adapted.engines is not bare.engines
+    assert LocalLLM("smollm2", beside=(adapted, bare)).engines is adapted.engines
     await adapted.prepare()
     assert await texts(adapted) != await texts(bare)
     await adapted.close()
@@ -140,17 +143,35 @@ def test_both_roles_of_a_run_share_one_model(adapter: Path) -> None:
     spec = RunSpec(task_model="local:smollm2", optimizer_model=f"local:smollm2+{adapter}")
     models = open_models(spec, small_task(), NO_EXTRAS)
     assert models.task is not models.optimizer
-    assert models.task._engines is models.optimizer._engines
+    assert models.task.engines is models.optimizer.engines
+    slots = models.slots(lambda: None)
+    assert isinstance(slots, PrefixSlots)
+    assert slots.level == models.task.engines.most
+
+
+@needs_model
+def test_what_is_known_to_an_engine_is_asked_where_no_other_model_takes_part(tmp_path: Path) -> None:
+    def slots(**settings: Any) -> Slots:
+        return open_models(RunSpec(task_model="local:smollm2", **settings), small_task(), NO_EXTRAS).slots(lambda: None)
+
+    assert slots(concurrency=1).level == 1
+    assert isinstance(slots(concurrency=1), PrefixSlots)
+    assert isinstance(slots(optimizer_model="simulated:plain"), FixedSlots)
+    assert not isinstance(slots(optimizer_model="simulated:plain"), PrefixSlots)
+    other = tmp_path / "other.gguf"
+    other.write_bytes(b"GGUF")
+    # Other files are read from an empty cache, so that no order saves anything.
+    assert not isinstance(slots(optimizer_model=f"local:{other}"), PrefixSlots)
 
 
 @needs_model
 def test_different_files_and_settings_share_nothing(tmp_path: Path) -> None:
     first = LocalLLM("smollm2")
-    assert LocalLLM("smollm2", beside=(first,))._engines is first._engines
-    assert LocalLLM("smollm2", threads=2, beside=(first,))._engines is not first._engines
+    assert LocalLLM("smollm2", beside=(first,)).engines is first.engines
+    assert LocalLLM("smollm2", threads=2, beside=(first,)).engines is not first.engines
     other = tmp_path / "other.gguf"
     other.write_bytes(b"GGUF")
-    assert LocalLLM(str(other), beside=(first,))._engines is not first._engines
+    assert LocalLLM(str(other), beside=(first,)).engines is not first.engines
 
 
 def test_base_and_adapter_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from llm_contract import CHECKS, chat, raw
@@ -17,7 +18,12 @@ from llm_contract import CHECKS, chat, raw
 from promptdescent.errors import ConfigError, RequestRefused
 from promptdescent.llm import local
 from promptdescent.llm.base import Request
+from promptdescent.llm.concurrency import FixedSlots
+from promptdescent.llm.limits import LimitedLLM
+from promptdescent.llm.llama import Engines
 from promptdescent.llm.local import LocalLLM
+from promptdescent.llm.prefix_slots import PrefixSlots
+from scripted import MemoryBooks, engine
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
@@ -124,9 +130,9 @@ async def test_a_cancelled_request_neither_leaks_nor_breaks_an_engine() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await llm.complete(raw("One, two, three,"))).replies[0].text
-    assert llm._engines._loaded == 1
+    assert llm.engines._loaded == 1
     await llm.close()
-    assert llm._engines._idle.empty()
+    assert llm.engines._idle.empty()
 
 
 @needs_model
@@ -190,9 +196,39 @@ def test_engines_fit_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     small.write_bytes(b"GGUF")
     large.write_bytes(b"GGUF")
     os.truncate(large, local.SMALL_FILE + 1)  # sparse: takes no room on the disk
-    assert (LocalLLM(str(small))._engines.most, LocalLLM(str(small)).threads) == (6, 1)
-    assert (LocalLLM(str(large))._engines.most, LocalLLM(str(large)).threads) == (1, 6)
+    assert (LocalLLM(str(small)).engines.most, LocalLLM(str(small)).threads) == (6, 1)
+    assert (LocalLLM(str(large)).engines.most, LocalLLM(str(large)).threads) == (1, 6)
 
 
 def _fields(request: Request) -> dict[str, object]:
     return {name: getattr(request, name) for name in request.__slots__}
+
+
+@needs_model
+async def test_row_by_row_less_is_read_and_the_same_replied(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    answer = Engines._answer
+
+    def counting(self: Engines, body: dict[str, Any]) -> dict[str, Any]:
+        answered = answer(self, body)
+        read.append(answered["timings"]["prompt_n"])
+        return answered
+
+    monkeypatch.setattr(Engines, "_answer", counting)
+    llm = LocalLLM("smollm2", engines=1)
+    await llm.prepare()
+    rows = ["The soup was cold and so was the waiter.", "Lovely staff, and the cake was a dream."]
+    prompts = ["Is this good or bad?", "Positive or negative?", "What is it about?"]
+    requests = [chat(f"{row}\n\n{prompt}", max_tokens=4) for prompt in prompts for row in rows]
+
+    async def replies(slots: FixedSlots) -> list[str]:
+        limited = LimitedLLM(llm, engine(MemoryBooks(), slots=slots))
+        return [done.replies[0].text for done in await asyncio.gather(*map(limited.complete, requests))]
+
+    await llm.complete(chat("hi", max_tokens=1))  # after which the template is known
+    read.clear()
+    in_order_of_asking = await replies(FixedSlots(1))
+    row_by_row = await replies(PrefixSlots(1))
+    await llm.close()
+    assert row_by_row == in_order_of_asking
+    assert sum(read[6:]) < 0.8 * sum(read[:6])

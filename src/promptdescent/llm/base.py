@@ -70,6 +70,11 @@ class Request:
         )
 
     @property
+    def whole(self) -> str:
+        """Everything that is sent, in one text."""
+        return "\n".join([self.text or "", *(message.text for message in self.messages)])
+
+    @property
     def characters(self) -> int:
         """Length of everything that is sent, for estimates of tokens."""
         return len(self.text or "") + sum(len(message.text) for message in self.messages)

@@ -13,6 +13,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 from typing import Protocol
 
@@ -53,11 +54,11 @@ class Slots(Protocol):
     def busy(self) -> int:
         """How many are taken."""
 
-    async def take(self) -> None:
-        """Take one, in the order of asking."""
+    async def take(self, text: str = "") -> None:
+        """Take one, for a call that sends this text."""
 
-    def give_back(self) -> None:
-        """Give one back."""
+    def give_back(self, text: str = "") -> None:
+        """Give the one back that a call with this text took."""
 
     def answered(self, role: Role, seconds: float, tokens: int) -> None:
         """A call was answered after so long, with so many tokens."""
@@ -66,35 +67,43 @@ class Slots(Protocol):
         """A call failed; ``asked_too_much``: because the endpoint has more to do than it can."""
 
 
+@dataclass(eq=False, kw_only=True)
+class Turn:
+    """A call that waits for its place."""
+
+    text: str
+    future: asyncio.Future[None]
+
+
 class FixedSlots:
-    """A set number of places."""
+    """A set number of places, taken in the order of asking."""
 
     def __init__(self, level: int, *, on_change: Callable[[], None] = lambda: None) -> None:
         """``on_change`` is called before each change of ``busy``."""
         self.level = level
         self.busy = 0
         self._on_change = on_change
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Turn] = deque()
 
     @property
     def most(self) -> int:
         return self.level
 
-    async def take(self) -> None:
+    async def take(self, text: str = "") -> None:
         if self.busy < self.level and not self._waiting:
             self._on_change()
-            self.busy += 1
+            self._place(text)
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn = Turn(text=text, future=asyncio.get_running_loop().create_future())
         self._waiting.append(turn)
         try:
-            await turn
+            await turn.future
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give_back()  # it was served in the same moment
+            if turn.future.done() and not turn.future.cancelled():
+                self.give_back(text)  # it was served in the same moment
             raise
 
-    def give_back(self) -> None:
+    def give_back(self, text: str = "") -> None:
         self._on_change()
         self.busy -= 1
         self._serve()
@@ -105,10 +114,17 @@ class FixedSlots:
 
     def _serve(self) -> None:
         while self._waiting and self.busy < self.level:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self.busy += 1
-                turn.set_result(None)
+            turn = self._next()
+            if not turn.future.done():
+                self._place(turn.text)
+                turn.future.set_result(None)
+
+    def _place(self, text: str) -> None:
+        self.busy += 1
+
+    def _next(self) -> Turn:
+        """The one that waits no longer."""
+        return self._waiting.popleft()
 
 
 class AdaptiveSlots(FixedSlots):
@@ -134,8 +150,8 @@ class AdaptiveSlots(FixedSlots):
     def most(self) -> int:
         return self._most
 
-    async def take(self) -> None:
-        await super().take()
+    async def take(self, text: str = "") -> None:
+        await super().take(text)
         self._was_full |= self.busy >= self.level
 
     def answered(self, role: Role, seconds: float, tokens: int) -> None:

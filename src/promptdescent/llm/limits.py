@@ -232,7 +232,7 @@ class LimitedLLM:
             return await asyncio.shield(under_way)
         at_most = engine.budget.amount(call.request.role, call.bound)
         began = monotonic()
-        await engine.slots.take()
+        await engine.slots.take(call.request.whole)
         placed = monotonic()
         try:
             if self._refusal is not None:
@@ -241,7 +241,7 @@ class LimitedLLM:
             charged = await engine.rates.wait(call.bound.tokens)
             await engine.budget.paid.set_aside(at_most)
         except BaseException:
-            engine.slots.give_back()
+            engine.slots.give_back(call.request.whole)
             raise
         engine.profile.add("slot", placed - began)
         engine.profile.add("pace", monotonic() - placed)
@@ -277,7 +277,7 @@ class LimitedLLM:
                     engine.pause(min(error.retry_after, engine.retry.longest_asked))
                 raise
             finally:
-                engine.slots.give_back()
+                engine.slots.give_back(call.request.whole)
             answered = monotonic()
             spent = engine.budget.amount(role, completion.usage)
         except ModelError as error:

@@ -92,10 +92,11 @@ class LocalLLM:
             stepwise=base == SMOLLM2,
         )
         most = engines or (min(processors, MOST_ENGINES) if small else 1)
-        others = [model._engines for model in beside if isinstance(model, LocalLLM)]
+        others = [model.engines for model in beside if isinstance(model, LocalLLM)]
         shared = (engines for engines in others if engines.kind == kind and engines.can_hold(self._adapter))
-        self._engines: Engines = next(shared, None) or Engines(kind, most=most)
-        self._engines.add(self._adapter)
+        self.engines: Engines = next(shared, None) or Engines(kind, most=most)
+        """What computes the replies, maybe those of other models too."""
+        self.engines.add(self._adapter)
         self._identity: str | None = None
 
     def __repr__(self) -> str:
@@ -103,7 +104,7 @@ class LocalLLM:
 
     @property
     def context_tokens(self) -> int | None:
-        return self._engines.kind.context
+        return self.engines.kind.context
 
     @property
     def identity(self) -> str:
@@ -115,15 +116,15 @@ class LocalLLM:
     async def prepare(self) -> None:
         """Read the file and load the first engine. Raises :class:`ConfigError` if llama.cpp cannot use it."""
         await self.identify()
-        await self._engines.begin(self)
+        await self.engines.begin(self)
 
     async def identify(self) -> str:
         """The identity, for which the file is read but no engine loaded."""
         settings = {
             "xllamacpp": importlib.metadata.version("xllamacpp"),
             "threads": self.threads,
-            "context": self._engines.kind.context,
-            "stepwise": self._engines.kind.stepwise,
+            "context": self.engines.kind.context,
+            "stepwise": self.engines.kind.stepwise,
         }
         digest = await asyncio.to_thread(_sha256, self._path)
         if self._adapter is not None:
@@ -133,7 +134,7 @@ class LocalLLM:
 
     async def complete(self, request: Request) -> Completion:
         """Compute one reply. Raises :class:`RequestRefused`, in particular for a prompt that exceeds the context."""
-        answer = await self._engines.answer(request, self._adapter)
+        answer = await self.engines.answer(request, self._adapter)
         if "error" in answer:
             raise self._error(answer["error"])
         try:
@@ -143,7 +144,7 @@ class LocalLLM:
 
     async def close(self) -> None:
         """Wait for what is still being computed, then free the engines, unless another model still uses them."""
-        await self._engines.end(self)
+        await self.engines.end(self)
 
     def _error(self, error: dict[str, Any]) -> ModelError:
         message = error.get("message", "no reason given")
