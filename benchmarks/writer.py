@@ -5,8 +5,8 @@
 
 ``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
-Every search starts from what somebody might write first, with the same rows, settings and cap on used calls for both
-arms, once per job and seed, and goes on until that leaves no room for a step. Every proposal is scored on all dev rows.
+Every search starts from a prompt that says nothing of the job, with the same rows, settings and cap on used calls for
+both arms, once per job and seed, and goes on until that leaves no room for a step. Proposals are scored on all dev rows.
 ``tables`` prints, per job: how many of eight proposals get at least 0.6 of the dev rows right, how many get at least
 0.8 of what the best prompt written by hand gets there, how many are different, the used calls, the found prompts' test
 scores, and their difference with an interval over seeds; below, the mean over jobs with an interval over jobs.
@@ -29,8 +29,10 @@ from promptdescent.records import Progress, StepRecord
 from promptdescent.stats import Interval, mean_interval
 from promptdescent.tasks.demo import ROWS
 
-SEEDS = range(5, 10)
+SEEDS = range(10, 15)
 """Others than those of the trials by which these settings were found."""
+START = "What is the answer?"
+"""For every job: it says nothing of the job, and the task model talks on instead of answering."""
 USABLE = 0.6
 OF_BEST_BY_HAND = 0.8
 LEAST = 0.01
@@ -43,20 +45,20 @@ ARMS = {"base": "local:smollm2", "writer": "local:smollm2+writer"}
 SETTINGS: dict[str, Any] = {
     "placement": "after",
     "task_model": "local:smollm2",
-    "task_max_tokens": 8,
+    "task_max_tokens": 6,
     "optimizer_temperature": 0.9,
     "optimizer_max_tokens": 48,
     "train_rows": 30,
-    "dev_rows": 30,
+    "dev_rows": 24,
     "test_rows": 40,
     "candidates": 8,
     "patience": 0,
-    # One bad proposal after the other lets the task model run on; that is what is measured, and no reason to stop.
+    # The start and bad proposals let the task model run on; that is what is measured, and no reason to stop.
     "failure_limit": ("cut off=1",),
-    # The start, two steps of eight different proposals and the verdict make 606, one such step 248. A search goes on
-    # as long as a step fits as a whole, so that each uses 606 calls or more, whoever repeats himself included: what is
-    # proposed again is not scored again.
-    "max_calls": 606 + 248 - 1,
+    # The start, two steps of eight different proposals and the verdict make 504, one such step 200. A search goes on
+    # as long as a step fits as a whole, so that each has 504 calls or more, whoever repeats himself included: what is
+    # proposed again is not scored again. (Where nothing better is found, the verdict takes 40 calls less.)
+    "max_calls": 504 + 200 - 1,
     "whole_steps": True,
     "steps": 10,
 }
@@ -64,13 +66,12 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Rows, a start that says little, and what somebody would write who knows the task model."""
+    """Rows, and what somebody would write who knows the task model."""
 
     file: str
     input: str = "input"
     target: str = "target"
     metric: str = "choice"
-    start: str
     by_hand: tuple[str, ...]
     developed_on: bool = False
     """Whether proposals for this job were looked at while the training was made; none of its rows is in it."""
@@ -81,7 +82,6 @@ JOBS = {
         file=str(ROWS),
         input="text",
         target="label",
-        start="Is this customer review positive or negative?",
         developed_on=True,
         by_hand=(
             "Is this review positive or negative? Answer with one word.",
@@ -92,7 +92,6 @@ JOBS = {
     "sentiment": Job(
         file="instruction_induction/sentiment.jsonl",
         target="output",
-        start="Is this film review positive or negative?",
         developed_on=True,
         by_hand=(
             "Is this review positive or negative? Answer with one word.",
@@ -102,7 +101,6 @@ JOBS = {
     ),
     "boolean expressions": Job(
         file="bbh/boolean_expressions.json",
-        start="Is this true or false?",
         by_hand=(
             "Is this expression True or False? Answer with one word.",
             "Classify the text as True or False. Reply with the label only.",
@@ -111,7 +109,6 @@ JOBS = {
     ),
     "sports": Job(
         file="bbh/sports_understanding.json",
-        start="Is this plausible?",
         by_hand=(
             "Is it plausible? Answer yes or no.",
             "Answer the question with yes or no.",
@@ -120,7 +117,6 @@ JOBS = {
     ),
     "adjective order": Job(
         file="bbh/hyperbaton.json",
-        start="Which sentence is correct?",
         by_hand=(
             "Which sentence is right, (A) or (B)? Answer with the letter only.",
             "Answer with (A) or (B).",
@@ -129,29 +125,29 @@ JOBS = {
     ),
     "date": Job(
         file="bbh/date_understanding.json",
-        start="Which option is right?",
         by_hand=(
             "Which option is right? Answer with the letter only.",
             "Choose the best option: (A), (B), (C), (D), (E) or (F).",
             "Answer with (A), (B), (C), (D), (E) or (F).",
         ),
     ),
-    "argument": Job(
-        file="bbh/formal_fallacies.json",
-        start="Is the argument valid or invalid?",
-        by_hand=(
-            "Is the argument valid or invalid? Answer with one word.",
-            "Answer with valid or invalid.",
-            "Determine whether the argument is valid or invalid.",
-        ),
-    ),
-    "shuffled objects": Job(
-        file="bbh/tracking_shuffled_objects_three_objects.json",
-        start="Which option is right?",
+    "pronoun": Job(
+        file="wsc/test.jsonl",
+        target="output",
         by_hand=(
             "Which option is right? Answer with the letter only.",
-            "Choose the best option: (A), (B) or (C).",
-            "Answer with (A), (B) or (C).",
+            "Answer with (A) or (B).",
+            "Choose the right option: (A) or (B).",
+        ),
+    ),
+    "larger animal": Job(
+        file="instruction_induction/larger_animal.jsonl",
+        target="output",
+        metric="exact",
+        by_hand=(
+            "Which animal is larger? Answer with its name only.",
+            "Name the larger animal.",
+            "Which of the two is larger? Answer with one word.",
         ),
     ),
 }
@@ -208,7 +204,7 @@ def main() -> None:
 def identity(name: str, model: str) -> str:
     """What decides an arm's searches for a job, besides the seed: the model's digest, the settings and the job."""
     job = {**asdict(JOBS[name]), "file": Path(JOBS[name].file).name}
-    settings = hashlib.sha256(json.dumps([SETTINGS, job]).encode()).hexdigest()[:16]
+    settings = hashlib.sha256(json.dumps([START, SETTINGS, job]).encode()).hexdigest()[:16]
     return f"{asyncio.run(LocalLLM(model.removeprefix('local:')).identify())} settings:{settings}"
 
 
@@ -223,7 +219,7 @@ def search(name: str, arm: str, model: str, seed: int, *, data: Path | None, out
     began = time.monotonic()
     result = optimize(
         file,
-        prompt=job.start,
+        prompt=START,
         optimizer_model=model,
         optimizer_style="few-shot" if model == ARMS["base"] else "writer",
         store=out / "store",

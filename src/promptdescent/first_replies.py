@@ -13,10 +13,13 @@ FIRST_REPLIES = 20
 """A run stops if over half of a role's first replies are empty or cut off, or none of its proposals is of use."""
 
 
-def check_answers(outcomes: Sequence[Outcome], *, max_tokens: int) -> None:
-    """Raise :class:`UnusableReplies` if over half of the task model's first replies are empty or cut off."""
+def check_answers(outcomes: Sequence[Outcome], *, max_tokens: int, may_be_cut_off: bool = False) -> None:
+    """Raise :class:`UnusableReplies` if over half of the task model's first replies are empty or cut off.
+
+    ``may_be_cut_off``: the user wants to search all the same, for a prompt that asks for shorter answers.
+    """
     empty = sum(outcome.kind == "empty" for outcome in outcomes)
-    cut = sum(outcome.kind == "cut off" for outcome in outcomes)
+    cut = 0 if may_be_cut_off else sum(outcome.kind == "cut off" for outcome in outcomes)
     _check_usable("task", len(outcomes), empty=empty, cut=cut, most=max_tokens)
 
 
@@ -100,9 +103,12 @@ def _written(step: StepRecord) -> list[Candidate]:
 def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) -> None:
     if 2 * (empty + cut) <= replies:
         return
-    shorter = "let the starting prompt ask for a short answer, " if role == "task" and cut else ""
+    shorter = all_the_same = ""
+    if role == "task" and cut:
+        shorter = "let the starting prompt ask for a short answer, "
+        all_the_same = " With --failure-limit cut-off=1 the search goes on, and may find a prompt that asks for one."
     raise UnusableReplies(
         f"{empty} of the first {replies} replies of the {role} model were empty and {cut} were cut off "
         f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), "
-        f"{shorter}or choose another model."
+        f"{shorter}or choose another model.{all_the_same}"
     )
