@@ -6,7 +6,7 @@
 ``--arms base=local:smollm2 mine=local:smollm2+training/out/second/writer.gguf`` compares other models.
 
 Every search starts from a prompt that says nothing of the job, with the same rows, settings and cap on used calls for
-both arms, once per job and seed, and goes on until that leaves no room for a step. Proposals are scored on all dev rows.
+both arms, once per job and seed, until that leaves no room for another step. Proposals are scored on all dev rows.
 ``tables`` prints, per job: how many of eight proposals get at least 0.6 of the dev rows right, how many get at least
 0.8 of what the best prompt written by hand gets there, how many are different, the used calls, the found prompts' test
 scores, and their difference with an interval over seeds; below, the mean over jobs with an interval over jobs.

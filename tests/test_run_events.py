@@ -14,6 +14,7 @@ import promptdescent
 from promptdescent.assembly import Given, load_task
 from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError, UnusableReplies
+from promptdescent.llm.base import Completion, Request
 from promptdescent.llm.budget import Caps
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.parts.direction.gradient import DescentDirection, Reflect
@@ -28,7 +29,7 @@ from promptdescent.parts.search.stopping import TargetScore
 from promptdescent.phases import RunResult
 from promptdescent.planning import forecast
 from promptdescent.recipes import recipe_named
-from promptdescent.records import StepRecord, from_json
+from promptdescent.records import Reply, StepRecord, from_json
 from promptdescent.report.record import canonical, run_record
 from promptdescent.run_record import RunRecord
 from promptdescent.runner import resume, start
@@ -267,6 +268,27 @@ def test_given_prompts_are_no_replies_of_the_optimizer_model(tmp_path: Path) -> 
     assert {one.fate for one in steps[0].candidates} == {"rejected"}, "near duplicates of the starting prompt"
     with pytest.raises(UnusableReplies, match="none of the first 3 proposals of the optimizer model"):
         run(tmp_path / "empty", recipe, steps=1, optimizer=lambda messages: "Yes or no?")
+
+
+class RunsOn(FunctionLLM):
+    """Begins to think about the starting prompt, and answers others."""
+
+    async def complete(self, request: Request) -> Completion:
+        done = await super().complete(request)
+        if not request.messages[-1].text.endswith("Yes or no?"):
+            return done
+        return replace(done, replies=(Reply(text="Let me think", finish="length"),))
+
+
+def test_a_start_that_lets_the_task_model_run_on_is_searched_from_if_that_is_wanted(tmp_path: Path) -> None:
+    task = RunsOn(answer, name="parity", version="1")
+    with pytest.raises(UnusableReplies, match="20 were cut off"):
+        run(tmp_path / "refused", recipe_of(2), task=task)
+    result = run(tmp_path / "wanted", recipe_of(2), task=task, failure_limit=("cut-off=1",))
+    assert result.verdict.start_score == 0
+    assert result.verdict.best_score > 0
+    with pytest.raises(UnusableReplies, match="20 were cut off"):
+        run(tmp_path / "short of it", recipe_of(2), task=task, failure_limit=("cut-off=0.99",))
 
 
 def test_the_cost_of_an_initialization_is_not_that_of_a_step(tmp_path: Path) -> None:
