@@ -28,18 +28,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of shared rows")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--jobs", nargs="+", default=["demo", "longer rows"])
+    parser.add_argument("--jobs", nargs="+", choices=["demo", "longer rows"])
     options = parser.parse_args()
     demo = {**demo_settings(seed=0), "test_rows": 40}
     jobs: dict[str, dict[str, Any]] = {"demo": demo}
     if options.data is not None:
         file = str(options.data / "bbh" / "date_understanding.json")
         jobs["longer rows"] = {**demo, **LONGER, "data": file, "steps": 1, "failure_limit": ("cut off=1",)}
-    for name in options.jobs:
+    if missing := set(options.jobs or ()) - set(jobs):
+        parser.error(f"{', '.join(missing)}: needs --data")
+    for name in options.jobs or jobs:
         settings = jobs[name]
         ratios = []
         for repetition in range(options.repetitions):
-            asked, prefix = (search(settings, by_prefix=by_prefix) for by_prefix in (False, True))
+            # Each order goes first in turn: machines get slower and faster.
+            found = {
+                by_prefix: search(settings, by_prefix=by_prefix)
+                for by_prefix in (bool(repetition % 2), not repetition % 2)
+            }
+            asked, prefix = found[False], found[True]
             if asked[1:] != prefix[1:]:
                 raise SystemExit(f"{name}: the two orders found different things: {asked[1:]}, {prefix[1:]}")
             ratios.append(asked[0] / prefix[0])

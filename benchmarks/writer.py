@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -188,7 +189,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     identities = {(name, arm): identity(name, model) for name in JOBS for arm, model in arms.items()}
     done = {(line["job"], line["arm"], line["seed"]): line for line in read(options.out)}
-    if any(arm in arms and line["identity"] != identities[name, arm] for (name, arm, _), line in done.items()):
+    if any(arm in arms and line["identity"] != identities.get((name, arm)) for (name, arm, _), line in done.items()):
         parser.error(f"{options.out} holds searches of another model under one of these names, or with other settings")
     for seed in options.seeds:
         for name in options.jobs:
@@ -303,7 +304,7 @@ def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
 def _beside_by_hand(lines: Sequence[dict[str, Any]], job: str) -> list[dict[str, Any]]:
     """The searches of a job, each with the score of the best prompt by hand, which one seed measured."""
     of_job = [line for line in lines if line["job"] == job]
-    best = max((score for line in of_job for score in line["by_hand"]), default=0.0)
+    best = max((score for line in of_job for score in line["by_hand"]), default=math.nan)
     return [{**line, "best_by_hand": best} for line in of_job]
 
 
@@ -326,20 +327,28 @@ def _gains(pairs: Sequence[tuple[dict[str, Any], ...]]) -> list[float]:
 
 
 def usable(search: dict[str, Any], bar: float, *, different: bool = False) -> float:
-    """Proposals of eight that score at least ``bar`` on the dev rows. One that repeats a text counts as what the text
-    scored, or with ``different`` not at all.
+    """Proposals of eight that score at least ``bar`` on the dev rows, in the mean over steps. One that repeats a text
+    counts as what the text scored, or with ``different`` not at all within its step.
     """
     scores: dict[str, float] = {one["text"]: one["score"] for one in search["proposals"] if one["score"] is not None}
-    texts = [one["text"] for one in search["proposals"]]
-    counted = set(texts) if different else texts
-    return 8 * sum(scores.get(text, 0.0) >= max(bar, LEAST) for text in counted) / len(texts)
+    shares = []
+    for texts in _steps(search):
+        counted = set(texts) if different else texts
+        shares.append(8 * sum(scores.get(text, 0.0) >= max(bar, LEAST) for text in counted) / len(texts))
+    return _mean(shares)
 
 
 def distinct(search: dict[str, Any]) -> float:
-    """Different texts of eight, by step; an empty one is none."""
-    steps = {one["step"] for one in search["proposals"]}
-    texts = [[one["text"] for one in search["proposals"] if one["step"] == step] for step in steps]
-    return _mean([8 * len(set(of_step) - {""}) / len(of_step) for of_step in texts])
+    """Different texts of eight, in the mean over steps; an empty one is none."""
+    return _mean([8 * len(set(texts) - {""}) / len(texts) for texts in _steps(search)])
+
+
+def _steps(search: dict[str, Any]) -> list[list[str]]:
+    """The proposals of each step."""
+    steps: dict[int, list[str]] = {one["step"]: [] for one in search["proposals"]}
+    for one in search["proposals"]:
+        steps[one["step"]].append(one["text"])
+    return list(steps.values())
 
 
 def obedient(search: dict[str, Any]) -> float:
@@ -353,6 +362,7 @@ MEASURES: tuple[tuple[str, Callable[[dict[str, Any]], float], str], ...] = (
     ("of them different", lambda search: usable(search, USABLE, different=True), ".1f"),
     ("near the best by hand, of 8", lambda search: usable(search, OF_BEST_BY_HAND * search["best_by_hand"]), ".1f"),
     ("different, of 8", distinct, ".1f"),
+    ("start, test", lambda search: 100 * search["start_score"], ".1f"),
     ("calls", lambda search: search["used_calls"], ".0f"),
     ("test score", lambda search: 100 * search["found_score"], ".1f"),
 )

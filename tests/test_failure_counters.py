@@ -187,6 +187,18 @@ def test_what_a_resumed_run_has_in_its_store_does_not_end_it_again() -> None:
         breaker.reply_read("task", "empty")
 
 
+def test_one_row_that_is_refused_with_all_prompts_does_not_end_a_run_that_gets_answers() -> None:
+    breaker = Breaker()
+    for _ in range(100):
+        breaker.call_ended("task", None)
+    for _ in range(20):
+        breaker.call_ended("task", RequestRefused("too long"))
+    for _ in range(9):
+        breaker.call_ended("task", TimedOut("no answer"))
+    with pytest.raises(TooManyFailures, match="10 task calls in a row"):
+        breaker.call_ended("task", TimedOut("no answer"))
+
+
 async def test_requests_that_are_all_refused_end_the_run() -> None:
     inner = ScriptedLLM(lambda request, number: RequestRefused("no such option"))
     llm = LimitedLLM(inner, engine(MemoryBooks(), slots=1))

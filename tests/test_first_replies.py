@@ -78,8 +78,11 @@ def test_a_starting_prompt_that_lets_the_model_run_on_is_named_as_a_cause() -> N
         check_answers(outcomes("cut off", "empty", "answered"), max_tokens=8)
     check_answers(outcomes("cut off", "empty", "answered"), max_tokens=8, may_be_cut_off=True)
     with pytest.raises(UnusableReplies) as error:
-        check_answers(outcomes("empty"), max_tokens=8, may_be_cut_off=True)
+        check_answers(outcomes("empty"), max_tokens=8)
     assert "short answer" not in str(error.value)
+    with pytest.raises(UnusableReplies, match=r"2 of the first 3 .* were empty and 1 were cut off") as empty:
+        check_answers(outcomes("empty", "empty", "cut off"), max_tokens=8, may_be_cut_off=True)
+    assert "--failure-limit" not in str(empty.value)
 
 
 def test_what_a_cap_left_without_a_score_might_have_been_of_use() -> None:

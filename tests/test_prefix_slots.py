@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import pytest
 
-from promptdescent.llm.prefix_slots import MOST_PASSED, PrefixSlots
+from promptdescent.errors import BudgetExhausted
+from promptdescent.llm.base import Draw, Request
+from promptdescent.llm.budget import Caps
+from promptdescent.llm.limits import LimitedLLM
+from promptdescent.llm.prefix_slots import MOST_OVERTAKE, PrefixSlots
+from scripted import MemoryBooks, ScriptedLLM, engine
 
 pytestmark = pytest.mark.anyio
 
 
+def call(text: str) -> Request:
+    return Request(role="task", text=text, temperature=0.0, max_tokens=1, draw=Draw(seed=0, step=0, slot="", index=0))
+
+
 class Desk:
-    """Calls that wait for the places of ``slots``, which ``in_work`` give them back."""
+    """Calls that wait for the places of ``slots``, which those ``in_work`` give back."""
 
     def __init__(self, slots: PrefixSlots) -> None:
         self.slots = slots
@@ -21,19 +31,19 @@ class Desk:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, texts: Sequence[str]) -> None:
-        async def call(text: str) -> None:
-            await self.slots.take(text)
+        async def work(text: str) -> None:
+            await self.slots.take(call(text))
             self.in_work.append(text)
 
         for text in texts:
-            self._tasks[text] = asyncio.create_task(call(text))
+            self._tasks[text] = asyncio.create_task(work(text))
         await settle()
 
     async def finish(self, text: str) -> str:
         """The call that got the place of this one; empty if none did."""
         before = list(self.in_work)
         self.in_work.remove(text)
-        self.slots.give_back(text)
+        self.slots.give_back(call(text))
         await settle()
         return next((other for other in self.in_work if other not in before), "")
 
@@ -95,12 +105,12 @@ async def test_nothing_in_common_is_served_in_the_order_of_asking() -> None:
 
 async def test_who_waits_longest_is_overtaken_so_often_and_no_more() -> None:
     desk = Desk(PrefixSlots(1))
-    await desk.ask(asked(2 * MOST_PASSED, ["red"])[:1])
-    await desk.ask(["blue: prompt 0", *asked(2 * MOST_PASSED, ["red"])[1:]])
+    await desk.ask(asked(2 * MOST_OVERTAKE, ["red"])[:1])
+    await desk.ask(["blue: prompt 0", *asked(2 * MOST_OVERTAKE, ["red"])[1:]])
     served = [text := await desk.finish("red: prompt 0")]
     while text != "blue: prompt 0":
         served.append(text := await desk.finish(text))
-    assert len(served) == MOST_PASSED + 1
+    assert len(served) == MOST_OVERTAKE + 1
     assert (await desk.finish(text)).startswith("red")
 
 
@@ -114,23 +124,63 @@ async def test_who_is_cancelled_takes_no_place() -> None:
 
 async def test_a_place_given_to_one_that_is_cancelled_in_the_same_moment_is_not_lost() -> None:
     slots = PrefixSlots(1)
-    await slots.take("red: prompt 0")
-    task = asyncio.create_task(slots.take("red: prompt 1"))
+    await slots.take(call("red: prompt 0"))
+    task = asyncio.create_task(slots.take(call("red: prompt 1")))
     await asyncio.sleep(0)
-    slots.give_back("red: prompt 0")
+    slots.give_back(call("red: prompt 0"))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert slots.busy == 0
-    await slots.take("blue: prompt 0")
+    await slots.take(call("blue: prompt 0"))
 
 
 async def test_equal_texts_have_a_place_each() -> None:
     desk = Desk(PrefixSlots(2))
-    await desk.slots.take("red")
-    await desk.slots.take("red")
-    desk.slots.give_back("red")
-    desk.slots.give_back("red")
+    await desk.slots.take(call("red"))
+    await desk.slots.take(call("red"))
+    desk.slots.give_back(call("red"))
+    desk.slots.give_back(call("red"))
     assert desk.slots.busy == 0
     await desk.ask(["red", "blue"])
     assert desk.in_work == ["red", "blue"]
+
+
+async def test_calls_that_were_cancelled_do_not_count_as_waiting() -> None:
+    desk = Desk(PrefixSlots(1))
+    await desk.ask(["red: prompt 0", "one", "two", "blue: prompt 0", *asked(2 * MOST_OVERTAKE, ["red"])[1:]])
+    await desk.cancel("one")
+    await desk.cancel("two")
+    served = [text := await desk.finish("red: prompt 0")]
+    while text != "blue: prompt 0":
+        served.append(text := await desk.finish(text))
+    assert len(served) == MOST_OVERTAKE + 1
+
+
+@pytest.mark.parametrize("level", [1, 2, 4])
+async def test_a_cap_cuts_in_the_order_of_asking(level: int) -> None:
+    """Whole prompts are paid, and not all of them in part."""
+    texts = asked(4, ["red", "blue", "green"])
+    llm = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.001)
+    limited = LimitedLLM(llm, engine(MemoryBooks(), caps=Caps(calls=7), slots=PrefixSlots(level)))
+    done = await asyncio.gather(*(limited.complete(call(text)) for text in texts), return_exceptions=True)
+    assert [isinstance(one, BudgetExhausted) for one in done] == [False] * 7 + [True] * 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_is_cancelled_and_finished_all_others_are_served_once(seed: int) -> None:
+    chance = random.Random(seed)
+    desk = Desk(PrefixSlots(3))
+    texts = asked(6, ["red", "blue", "green", "grey"])
+    waiting, served = set(texts), []
+    await desk.ask(chance.sample(texts, len(texts)))
+    while desk.in_work:
+        assert desk.slots.busy == len(desk.in_work) <= 3
+        if waiting - {*desk.in_work, *served} and chance.random() < 0.2:
+            gone = chance.choice(sorted(waiting - {*desk.in_work, *served}))
+            waiting.remove(gone)
+            await desk.cancel(gone)
+        served.append(done := chance.choice(desk.in_work))
+        await desk.finish(done)
+    assert sorted(served) == sorted(waiting)
+    assert desk.slots.busy == 0

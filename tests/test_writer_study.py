@@ -27,6 +27,7 @@ def search(arm: str, seed: int, found: float, *proposals: dict[str, Any], job: s
         "seed": seed,
         "model": arm,
         "by_hand": [0.5, 0.9] if seed == 0 else [],
+        "start_score": 0.0,
         "found_score": found,
         "used_calls": 400 + seed,
         "proposals": list(proposals) or [proposal("Good.", 0.7)],
@@ -40,6 +41,14 @@ def test_a_repeated_proposal_counts_as_what_its_text_scored(study: Any) -> None:
     assert study.usable(one, 0.6) == 4
     assert study.usable(one, 0.6, different=True) == 2
     assert study.usable(one, 0.8) == 0
+
+
+def test_usable_proposals_are_counted_by_step_so_that_more_steps_are_no_handicap(study: Any) -> None:
+    good = [proposal("Good.", 0.7), proposal("Bad.", 0.1)]
+    again = [proposal("Good.", None, step=2), proposal("Good.", None, step=2)]
+    assert study.usable(search("a", 0, 0.5, *good), 0.6, different=True) == 4
+    assert study.usable(search("a", 0, 0.5, *good, *again), 0.6, different=True) == 4
+    assert study.usable(search("a", 0, 0.5, *good, *again), 0.6) == (4 + 8) / 2
 
 
 def test_a_proposal_that_gets_nothing_right_is_of_no_use_under_any_bar(study: Any) -> None:

@@ -246,15 +246,15 @@ class Models:
         for model in self._distinct():
             await model.close()
 
-    def slots(self, on_change: Callable[[], None]) -> Slots:
-        """Places for the calls of all models together; ``on_change`` is called before each change of how many are
-        taken.
+    def slots(self, on_change: Callable[[], None], *, in_order: bool = False) -> Slots:
+        """Places for the calls of all models together, which ``in_order`` are given in the order of asking whatever
+        that takes; ``on_change`` is called before each change of how many are taken.
         """
         if self.concurrency is None:
             return AdaptiveSlots(on_change=on_change)
         in_process = {model.engines if isinstance(model, LocalLLM) else None for model in self._distinct()}
         engines = in_process.pop()
-        if engines is not None and not in_process and engines.kind.stepwise:
+        if engines is not None and not in_process and engines.kind.stepwise and not in_order:
             return PrefixSlots(min(self.concurrency, engines.most), on_change=on_change)
         actors = self.task.engines if isinstance(self.task, RayLocalLLM) else 0
         return FixedSlots(max(self.concurrency, actors), on_change=on_change)

@@ -34,7 +34,7 @@ from promptdescent.tasks.scoring import Scorer, by_metric
 from promptdescent.tasks.target import PromptTarget
 from promptdescent.tasks.task import Task
 
-SMALLEST_WINDOW, LARGEST_WINDOW = 256, 2048
+WINDOW = 2048
 """Rows in work at once at most, which bounds the memory they take."""
 
 
@@ -85,7 +85,8 @@ class RunEngine:
             prices=run.plan.prices,
             worked=run.record.seconds_at_work(),
         )
-        slots = models.slots(run.profile.slots_change)
+        # Where time may end a step in the middle, prompts that are done as a whole are worth more than speed.
+        slots = models.slots(run.profile.slots_change, in_order=spec.max_minutes is not None)
         run.profile.watch(slots)
         to_go_on = f"explain {manifest.explains}" if manifest.explains else "resume"
         breaker = Breaker(read_limits(spec.failure_limit), to_go_on=f"promptdescent {to_go_on}")
@@ -124,7 +125,7 @@ class RunEngine:
                 seed=manifest.seed,
                 # Far more than run at once, so that one row that waits for its retry holds up no other, and so that a
                 # model on this machine finds the prompts of a step side by side on each row.
-                window=min(max(16 * slots.most, SMALLEST_WINDOW), LARGEST_WINDOW),
+                window=WINDOW,
                 length_cost=length_cost,
                 unaffordable_is_missing=unaffordable_is_missing,
                 watch=partial(watch, unaffordable_is_missing=unaffordable_is_missing),

@@ -19,7 +19,9 @@ def check_answers(outcomes: Sequence[Outcome], *, max_tokens: int, may_be_cut_of
     ``may_be_cut_off``: the user wants to search all the same, for a prompt that asks for shorter answers.
     """
     empty = sum(outcome.kind == "empty" for outcome in outcomes)
-    cut = 0 if may_be_cut_off else sum(outcome.kind == "cut off" for outcome in outcomes)
+    cut = sum(outcome.kind == "cut off" for outcome in outcomes)
+    if may_be_cut_off and 2 * empty <= len(outcomes):
+        return
     _check_usable("task", len(outcomes), empty=empty, cut=cut, most=max_tokens)
 
 
@@ -106,7 +108,10 @@ def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) 
     shorter = all_the_same = ""
     if role == "task" and cut:
         shorter = "let the starting prompt ask for a short answer, "
-        all_the_same = " With --failure-limit cut-off=1 the search goes on, and may find a prompt that asks for one."
+        if 2 * empty <= replies:
+            all_the_same = (
+                " With --failure-limit cut-off=1 the search goes on, and may find a prompt that asks for one."
+            )
     raise UnusableReplies(
         f"{empty} of the first {replies} replies of the {role} model were empty and {cut} were cut off "
         f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), "

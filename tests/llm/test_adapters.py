@@ -147,6 +147,8 @@ def test_both_roles_of_a_run_share_one_model(adapter: Path) -> None:
     slots = models.slots(lambda: None)
     assert isinstance(slots, PrefixSlots)
     assert slots.level == models.task.engines.most
+    # A step that time ends in the middle shall have some prompts done as a whole.
+    assert not isinstance(models.slots(lambda: None, in_order=True), PrefixSlots)
 
 
 @needs_model

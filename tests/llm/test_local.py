@@ -132,7 +132,7 @@ async def test_a_cancelled_request_neither_leaks_nor_breaks_an_engine() -> None:
     assert (await llm.complete(raw("One, two, three,"))).replies[0].text
     assert llm.engines._loaded == 1
     await llm.close()
-    assert llm.engines._idle.empty()
+    assert not llm.engines._idle
 
 
 @needs_model
@@ -209,8 +209,8 @@ async def test_row_by_row_less_is_read_and_the_same_replied(monkeypatch: pytest.
     read: list[int] = []
     answer = Engines._answer
 
-    def counting(self: Engines, body: dict[str, Any]) -> dict[str, Any]:
-        answered = answer(self, body)
+    def counting(self: Engines, body: dict[str, Any], text: str) -> dict[str, Any]:
+        answered = answer(self, body, text)
         read.append(answered["timings"]["prompt_n"])
         return answered
 

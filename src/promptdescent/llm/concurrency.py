@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 from typing import Protocol
 
+from promptdescent.llm.base import Request
 from promptdescent.records import Role
 
 FIRST_LEVEL = 16
@@ -54,11 +55,11 @@ class Slots(Protocol):
     def busy(self) -> int:
         """How many are taken."""
 
-    async def take(self, text: str = "") -> None:
-        """Take one, for a call that sends this text."""
+    async def take(self, request: Request | None = None) -> None:
+        """Take one for a call."""
 
-    def give_back(self, text: str = "") -> None:
-        """Give the one back that a call with this text took."""
+    def give_back(self, request: Request | None = None) -> None:
+        """Give the one back that this call took."""
 
     def answered(self, role: Role, seconds: float, tokens: int) -> None:
         """A call was answered after so long, with so many tokens."""
@@ -69,9 +70,9 @@ class Slots(Protocol):
 
 @dataclass(eq=False, kw_only=True)
 class Turn:
-    """A call that waits for its place."""
+    """A call that waits for its place; one whose future is done was cancelled."""
 
-    text: str
+    request: Request | None
     future: asyncio.Future[None]
 
 
@@ -89,21 +90,23 @@ class FixedSlots:
     def most(self) -> int:
         return self.level
 
-    async def take(self, text: str = "") -> None:
+    async def take(self, request: Request | None = None) -> None:
         if self.busy < self.level and not self._waiting:
             self._on_change()
-            self._place(text)
+            self._place(request)
             return
-        turn = Turn(text=text, future=asyncio.get_running_loop().create_future())
-        self._waiting.append(turn)
+        turn = Turn(request=request, future=asyncio.get_running_loop().create_future())
+        self._wait(turn)
         try:
             await turn.future
         except asyncio.CancelledError:
-            if turn.future.done() and not turn.future.cancelled():
-                self.give_back(text)  # it was served in the same moment
+            if not turn.future.cancelled():
+                self.give_back(request)  # it was served in the same moment
+            elif turn in self._waiting:
+                self._leave(turn)
             raise
 
-    def give_back(self, text: str = "") -> None:
+    def give_back(self, request: Request | None = None) -> None:
         self._on_change()
         self.busy -= 1
         self._serve()
@@ -115,16 +118,23 @@ class FixedSlots:
     def _serve(self) -> None:
         while self._waiting and self.busy < self.level:
             turn = self._next()
+            self._leave(turn)
             if not turn.future.done():
-                self._place(turn.text)
+                self._place(turn.request)
                 turn.future.set_result(None)
 
-    def _place(self, text: str) -> None:
+    def _place(self, request: Request | None) -> None:
         self.busy += 1
 
+    def _wait(self, turn: Turn) -> None:
+        self._waiting.append(turn)
+
+    def _leave(self, turn: Turn) -> None:
+        self._waiting.remove(turn)
+
     def _next(self) -> Turn:
-        """The one that waits no longer."""
-        return self._waiting.popleft()
+        """The one to be served."""
+        return self._waiting[0]
 
 
 class AdaptiveSlots(FixedSlots):
@@ -150,8 +160,8 @@ class AdaptiveSlots(FixedSlots):
     def most(self) -> int:
         return self._most
 
-    async def take(self, text: str = "") -> None:
-        await super().take(text)
+    async def take(self, request: Request | None = None) -> None:
+        await super().take(request)
         self._was_full |= self.busy >= self.level
 
     def answered(self, role: Role, seconds: float, tokens: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from promptdescent.errors import ConfigError, TooManyFailures, nearest
+from promptdescent.errors import ConfigError, RequestRefused, TooManyFailures, nearest
 from promptdescent.records import Role
 
 LOST = "lost"
@@ -77,12 +77,14 @@ class Breaker:
 
     def __init__(self, limits: Limits = LIMITS, *, in_a_row: int = 10, to_go_on: str = "promptdescent resume") -> None:
         """``in_a_row``: so many calls of a role that failed for good, without one success between them, are enough.
+        Once some were answered refused requests are not counted: it may be one row that is too long, with all prompts.
         ``to_go_on``: the command that goes on with the run.
         """
         self._to_go_on = to_go_on
         self._limits = limits
         self._in_a_row = in_a_row
         self._lost_in_a_row: dict[Role, int] = {}
+        self._answered: set[Role] = set()
         self._calls: dict[Role, int] = {}
         self._replies: dict[Role, int] = {}
         longest = max(limit.window for limit in limits.values())
@@ -92,7 +94,12 @@ class Breaker:
     def call_ended(self, role: Role, error: Exception | None) -> None:
         """A call was answered, or failed for good. Raises :class:`TooManyFailures` when too many of them fail."""
         self._calls[role] = self._calls.get(role, 0) + 1
-        lost = self._lost_in_a_row[role] = self._lost_in_a_row.get(role, 0) + 1 if error else 0
+        if error is None:
+            self._answered.add(role)
+            self._lost_in_a_row[role] = 0
+        elif not (isinstance(error, RequestRefused) and role in self._answered):
+            self._lost_in_a_row[role] = self._lost_in_a_row.get(role, 0) + 1
+        lost = self._lost_in_a_row.get(role, 0)
         if lost >= self._in_a_row:
             raise TooManyFailures(
                 f"{lost} {role} calls in a row failed for good (counter {LOST!r}); the last one: {error}. What was "

@@ -24,7 +24,7 @@ from promptdescent.errors import (
     TransientError,
 )
 from promptdescent.llm.base import LLM, Completion, Ledger, Request, StoredReply
-from promptdescent.llm.budget import Amount, Budget, most_tokens
+from promptdescent.llm.budget import NOTHING, Amount, Budget, most_tokens
 from promptdescent.llm.concurrency import Slots
 from promptdescent.llm.failures import Breaker
 from promptdescent.llm.profile import Profile
@@ -232,19 +232,24 @@ class LimitedLLM:
             return await asyncio.shield(under_way)
         at_most = engine.budget.amount(call.request.role, call.bound)
         began = monotonic()
-        await engine.slots.take(call.request.whole)
-        placed = monotonic()
+        await engine.budget.paid.set_aside(at_most)  # in the order of asking, in which slots need not be given
+        affordable = monotonic()
         try:
-            if self._refusal is not None:
-                raise self._refusal
-            await engine.pause_is_over()
-            charged = await engine.rates.wait(call.bound.tokens)
-            await engine.budget.paid.set_aside(at_most)
+            await engine.slots.take(call.request)
+            placed = monotonic()
+            try:
+                if self._refusal is not None:
+                    raise self._refusal
+                await engine.pause_is_over()
+                charged = await engine.rates.wait(call.bound.tokens)
+            except BaseException:
+                engine.slots.give_back(call.request)
+                raise
         except BaseException:
-            engine.slots.give_back(call.request.whole)
+            engine.budget.paid.settle(at_most, NOTHING)
             raise
-        engine.profile.add("slot", placed - began)
-        engine.profile.add("pace", monotonic() - placed)
+        engine.profile.add("slot", placed - affordable)
+        engine.profile.add("pace", affordable - began + monotonic() - placed)
         # A task of its own: whoever waits for it may be cancelled, for another call's error or by the user, but what
         # is sent is paid for.
         attempt = asyncio.create_task(
@@ -277,7 +282,7 @@ class LimitedLLM:
                     engine.pause(min(error.retry_after, engine.retry.longest_asked))
                 raise
             finally:
-                engine.slots.give_back(call.request.whole)
+                engine.slots.give_back(call.request)
             answered = monotonic()
             spent = engine.budget.amount(role, completion.usage)
         except ModelError as error:

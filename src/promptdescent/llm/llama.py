@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import Request
+from promptdescent.text import shared_beginning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,14 @@ class EngineKind:
     threads: int
     context: int
     stepwise: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Idle:
+    """An engine that computes nothing, and what it read last."""
+
+    server: Any
+    text: str
 
 
 class Engines:
@@ -35,7 +43,8 @@ class Engines:
         """Each at the place that requests name it by."""
         self._users: set[int] = set()
         self._turns = asyncio.Semaphore(most)
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._idle: list[_Idle] = []
+        self._given_back = threading.Condition()
         self._loading = threading.Lock()
         self._loaded = 0
 
@@ -52,7 +61,7 @@ class Engines:
         """Load the first engine, if ``user`` is the first to begin."""
         if not self._users:
             self._turns = asyncio.Semaphore(self.most)  # belongs to the loop that runs now
-            await asyncio.to_thread(lambda: self._idle.put(self._take()))
+            await asyncio.to_thread(lambda: self._give_back(self._take("")))
         self._users.add(id(user))
 
     async def end(self, user: object) -> None:
@@ -62,7 +71,7 @@ class Engines:
             return
         loaded, self._loaded = self._loaded, 0
         for _ in range(loaded):
-            await asyncio.to_thread(self._idle.get)  # llama.cpp frees an engine with the last reference to it
+            await asyncio.to_thread(self._take_idle, "")  # llama.cpp frees an engine with the last reference to it
 
     async def answer(self, request: Request, adapter: Path | None) -> dict[str, Any]:
         """What llama.cpp answers, with the adapter or without any."""
@@ -72,31 +81,44 @@ class Engines:
                 {"id": place, "scale": 1.0 if path == adapter else 0.0} for place, path in enumerate(self._adapters)
             ]
         async with self._turns:
-            return await asyncio.to_thread(self._answer, body)
+            return await asyncio.to_thread(self._answer, body, f"{adapter}\n{request.whole}")
 
-    def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, body: dict[str, Any], text: str) -> dict[str, Any]:
         """What llama.cpp answers, in the form of OpenAI's protocol. Blocks, so it runs in a thread."""
-        engine = self._take()
+        engine = self._take(text)
         try:
             answer = engine.handle_chat_completions if "messages" in body else engine.handle_completions
             return dict(answer(body))
         except RuntimeError as error:
             return {"error": {"code": 400, "message": str(error)}}
         finally:
-            self._idle.put(engine)
+            self._give_back(engine, text)
 
-    def _take(self) -> Any:
-        """An idle engine; a new one if there is none yet, so that a run without concurrency loads only one."""
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            pass
+    def _take(self, text: str) -> Any:
+        """An idle engine, of several the one that read last what begins most like ``text``; a new one if there is none
+        yet, so that a run without concurrency loads only one.
+        """
+        with self._given_back:
+            if self._idle:
+                return self._take_idle(text)
         with self._loading:
             if self._loaded < self.most:
                 engine = _load(self.kind, self._adapters)
                 self._loaded += 1
                 return engine
-        return self._idle.get()  # a cancelled request still has it
+        return self._take_idle(text)  # a cancelled request still has it
+
+    def _take_idle(self, text: str) -> Any:
+        with self._given_back:
+            self._given_back.wait_for(lambda: self._idle)
+            idle = max(self._idle, key=lambda idle: shared_beginning(text, idle.text))
+            self._idle.remove(idle)
+            return idle.server
+
+    def _give_back(self, engine: Any, text: str = "") -> None:
+        with self._given_back:
+            self._idle.append(_Idle(server=engine, text=text))
+            self._given_back.notify()
 
 
 def _body(request: Request, *, reuse: bool) -> dict[str, Any]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable
+from itertools import count
+from operator import itemgetter
 
+from promptdescent.llm.base import Request
 from promptdescent.llm.concurrency import FixedSlots, Turn
 from promptdescent.text import shared_beginning
 
-MOST_PASSED = 64
+MOST_OVERTAKE = 64
 """So many calls overtake the one that has waited longest, and no more."""
 
 
 class PrefixSlots(FixedSlots):
     """One place per engine, for a model whose engines do not read again how a text begins if the text before began so.
 
-    A place goes to the waiting call that saves most: the characters at its beginning that the last call there had too,
-    less those that it has in common with the last call of another place, where it is better off. Of equals, to the one
-    that has waited longest.
+    A place goes to the waiting call that shares the longest beginning with the last one there; if all are as well off
+    at another place, to the one among those that are not better off there that has waited longest.
 
     All prompts of a step are asked on the same rows; with the row before the prompt, an engine reads it once for them
-    all. The order in which calls are computed changes no reply and no sum.
+    all. No reply depends on the order in which calls are computed. But where time ends a step, the prompts that are
+    done as a whole are fewer.
     """
 
     def __init__(self, level: int, *, on_change: Callable[[], None] = lambda: None) -> None:
@@ -27,42 +31,61 @@ class PrefixSlots(FixedSlots):
         self._last = [""] * level
         """The last text of each place."""
         self._free = list(range(level))
-        self._shared: dict[Turn, list[int]] = {}
-        """What those who wait have in common with each of these, in characters."""
+        self._texts: dict[Turn, str] = {}
+        """Of those who wait."""
+        self._by_text: list[tuple[str, int, Turn]] = []
+        """The same, so that calls that begin alike stand side by side."""
+        self._numbers = count()
         self._overtook = 0
         """How many were served before the one that has waited longest."""
 
-    def give_back(self, text: str = "") -> None:
-        """Give the one back that a call with this text took."""
-        taken = (place for place, last in enumerate(self._last) if last == text and place not in self._free)
-        self._free.append(next(taken))
-        super().give_back(text)
+    def give_back(self, request: Request | None = None) -> None:
+        """Give the one back that this call took."""
+        text = _text(request)
+        taken = [place for place, last in enumerate(self._last) if last == text and place not in self._free]
+        self._free.append(taken[0])
+        super().give_back(request)
 
-    def _place(self, text: str) -> None:
-        super()._place(text)
-        shared = self._shared_with_last(text)
-        place = max(self._free, key=lambda place: _saved(shared, place))
+    def _wait(self, turn: Turn) -> None:
+        super()._wait(turn)
+        text = self._texts[turn] = _text(turn.request)
+        insort(self._by_text, (text, next(self._numbers), turn))
+
+    def _leave(self, turn: Turn) -> None:
+        super()._leave(turn)
+        found = bisect_left(self._by_text, (self._texts.pop(turn),))
+        while self._by_text[found][2] is not turn:
+            found += 1
+        del self._by_text[found]
+
+    def _place(self, request: Request | None) -> None:
+        super()._place(request)
+        text = _text(request)
+        place = max(self._free, key=lambda place: shared_beginning(text, self._last[place]))
         self._free.remove(place)
         self._last[place] = text
-        for turn, known in self._shared.items():
-            known[place] = shared_beginning(turn.text, text)
 
     def _next(self) -> Turn:
-        for turn in self._waiting:
-            if turn not in self._shared:
-                self._shared[turn] = self._shared_with_last(turn.text)
-        turn = oldest = self._waiting[0]
-        if self._overtook < MOST_PASSED:
-            turn = max(self._waiting, key=lambda turn: max(_saved(self._shared[turn], place) for place in self._free))
+        oldest = self._waiting[0]
+        turn = oldest if self._overtook >= MOST_OVERTAKE else self._best()
         self._overtook = 0 if turn is oldest else self._overtook + 1
-        self._waiting.remove(turn)
-        del self._shared[turn]
         return turn
 
-    def _shared_with_last(self, text: str) -> list[int]:
-        return [shared_beginning(text, last) for last in self._last]
+    def _best(self) -> Turn:
+        for place in self._free:
+            found = bisect_left(self._by_text, (self._last[place],))
+            alike = [turn for _, _, turn in self._by_text[max(0, found - 1) : found + 1]]
+            advantage, turn = max(((self._advantage(turn, place), turn) for turn in alike), key=itemgetter(0))
+            if advantage > 0:
+                return turn
+        fair = (turn for turn in self._waiting if any(self._advantage(turn, place) >= 0 for place in self._free))
+        return next(fair, self._waiting[0])
+
+    def _advantage(self, turn: Turn, place: int) -> int:
+        """Characters that need not be read again at this place, less those at the best of the others."""
+        shared = [shared_beginning(self._texts[turn], last) for last in self._last]
+        return shared.pop(place) - max(shared, default=0)
 
 
-def _saved(shared: Sequence[int], place: int) -> int:
-    """Characters that need not be read again at ``place``, less those at the best of the others."""
-    return shared[place] - max((known for other, known in enumerate(shared) if other != place), default=0)
+def _text(request: Request | None) -> str:
+    return request.whole if request is not None else ""
