@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from promptdescent import assembly, optimize
+from promptdescent import RunSpec, assembly, optimize
 from promptdescent.llm.concurrency import FIRST_LEVEL, FixedSlots
 from promptdescent.llm.prefix_slots import PrefixSlots
 from promptdescent.tasks.demo import demo_settings
@@ -59,7 +59,7 @@ def search(settings: dict[str, Any], *, by_prefix: bool) -> tuple[float, Any, An
     setattr(assembly, "PrefixSlots", PrefixSlots if by_prefix else _in_order_of_asking)  # noqa: B010
     with tempfile.TemporaryDirectory() as store:
         began = time.monotonic()
-        result = optimize(settings["data"], store=store, **{k: v for k, v in settings.items() if k != "data"})
+        result = optimize(RunSpec().with_settings(settings), store=store)
         seconds = time.monotonic() - began
     verdict = result.verdict
     return seconds, result.best_prompt, (verdict.start_score, verdict.best_score), result.used

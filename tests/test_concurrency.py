@@ -13,11 +13,14 @@ import pytest
 from promptdescent.errors import RateLimited
 from promptdescent.llm.concurrency import FIRST_LEVEL, HIGHEST_LEVEL, AdaptiveSlots, FixedSlots
 from promptdescent.llm.limits import LimitedLLM
+from promptdescent.llm.prefix_slots import PrefixSlots
 from promptdescent.records import Role
 from scripted import MemoryBooks, ScriptedLLM, engine
 from test_budget import request
 
 pytestmark = pytest.mark.anyio
+
+CALL = request()
 
 
 class Endpoint:
@@ -40,10 +43,10 @@ class Endpoint:
         while answered < calls:
             while level.busy < level.level and len(open_calls) < calls:
                 with suppress(StopIteration):
-                    level.take().send(None)  # there is a place, so that nothing is waited for
+                    level.take(CALL).send(None)  # there is a place, so that nothing is waited for
                 if self.most_open is not None and len(open_calls) >= self.most_open:
                     self.refused += 1
-                    level.give_back()
+                    level.give_back(CALL)
                     level.failed(asked_too_much=True)
                     break
                 took = self.seconds()
@@ -53,11 +56,11 @@ class Endpoint:
                 heapq.heappush(open_calls, (begins + took, self.now))
             end, began = heapq.heappop(open_calls)
             self.now = end
-            level.give_back()
+            level.give_back(CALL)
             level.answered(role, end - began, 5)
             answered += 1
         for _ in open_calls:
-            level.give_back()
+            level.give_back(CALL)
 
 
 def test_a_level_finds_the_slots_of_an_endpoint_that_queues() -> None:
@@ -99,7 +102,7 @@ def test_too_many_requests_lower_the_level_once_per_round() -> None:
 
     async def fill() -> None:
         for _ in range(100):
-            await level.take()
+            await level.take(CALL)
 
     asyncio.run(fill())
     level.failed(asked_too_much=True)
@@ -157,8 +160,8 @@ def test_candidates_whose_replies_are_longer_are_no_congestion() -> None:
             for _ in range(96):
                 while level.busy < level.level:
                     with suppress(StopIteration):
-                        level.take().send(None)
-                level.give_back()
+                        level.take(CALL).send(None)
+                level.give_back(CALL)
                 level.answered("task", seconds, tokens)
     assert level.level >= 64
 
@@ -168,8 +171,8 @@ def test_a_storm_of_refusals_goes_on_lowering_it() -> None:
     endpoint.drive(level, 1000)
     for _ in range(600):
         with suppress(StopIteration):
-            level.take().send(None)
-        level.give_back()
+            level.take(CALL).send(None)
+        level.give_back(CALL)
         level.failed(asked_too_much=True)
     assert level.level == 1
 
@@ -186,8 +189,8 @@ def test_a_level_that_is_not_used_does_not_grow() -> None:
 
     async def one_by_one() -> None:
         for _ in range(500):
-            await level.take()
-            level.give_back()
+            await level.take(CALL)
+            level.give_back(CALL)
             level.answered("task", 0.1, 5)
 
     asyncio.run(one_by_one())
@@ -199,10 +202,10 @@ async def test_places_are_given_in_the_order_of_asking() -> None:
     order: list[int] = []
 
     async def work(number: int) -> None:
-        await slots.take()
+        await slots.take(CALL)
         order.append(number)
         await asyncio.sleep(0.001)
-        slots.give_back()
+        slots.give_back(CALL)
 
     tasks = [asyncio.create_task(work(number)) for number in range(9)]
     await asyncio.sleep(0)
@@ -212,16 +215,18 @@ async def test_places_are_given_in_the_order_of_asking() -> None:
     assert slots.busy == 0
 
 
-async def test_a_place_given_to_one_that_is_cancelled_in_the_same_moment_is_not_lost() -> None:
-    slots = FixedSlots(1)
-    await slots.take()
-    task = asyncio.create_task(slots.take())
+@pytest.mark.parametrize("kind", [FixedSlots, PrefixSlots])
+async def test_a_place_given_to_one_that_is_cancelled_in_the_same_moment_is_not_lost(kind: type[FixedSlots]) -> None:
+    slots = kind(1)
+    await slots.take(CALL)
+    task = asyncio.create_task(slots.take(CALL))
     await asyncio.sleep(0)
-    slots.give_back()
+    slots.give_back(CALL)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert slots.busy == 0
+    await slots.take(CALL)
 
 
 async def test_a_429_of_the_endpoint_lowers_the_level() -> None:

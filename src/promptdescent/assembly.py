@@ -252,9 +252,9 @@ class Models:
         """
         if self.concurrency is None:
             return AdaptiveSlots(on_change=on_change)
-        in_process = {model.engines if isinstance(model, LocalLLM) else None for model in self._distinct()}
-        engines = in_process.pop()
-        if engines is not None and not in_process and engines.kind.stepwise and not in_order:
+        every = {model.engines if isinstance(model, LocalLLM) else None for model in self._distinct()}
+        engines = every.pop() if len(every) == 1 else None
+        if engines is not None and engines.kind.stepwise and not in_order:
             return PrefixSlots(min(self.concurrency, engines.most), on_change=on_change)
         actors = self.task.engines if isinstance(self.task, RayLocalLLM) else 0
         return FixedSlots(max(self.concurrency, actors), on_change=on_change)

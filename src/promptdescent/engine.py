@@ -89,7 +89,8 @@ class RunEngine:
         slots = models.slots(run.profile.slots_change, in_order=spec.max_minutes is not None)
         run.profile.watch(slots)
         to_go_on = f"explain {manifest.explains}" if manifest.explains else "resume"
-        breaker = Breaker(read_limits(spec.failure_limit), to_go_on=f"promptdescent {to_go_on}")
+        self.failure_limits = read_limits(spec.failure_limit)
+        breaker = Breaker(self.failure_limits, to_go_on=f"promptdescent {to_go_on}")
         self._engine = engine = Engine(
             slots=slots,
             rates=RateLimits(requests=spec.requests_per_minute, tokens=spec.tokens_per_minute),

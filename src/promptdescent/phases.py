@@ -15,7 +15,6 @@ from promptdescent.engine import RunEngine, RunSetup, few_collections
 from promptdescent.errors import BudgetExhausted, PromptDescentError, RunFailed
 from promptdescent.first_replies import FIRST_REPLIES, ProposalCheck, check_answers, doubt
 from promptdescent.llm.budget import Amount
-from promptdescent.llm.failures import read_limits
 from promptdescent.optimizer import descend, first_state, stop_reason
 from promptdescent.parts.search.selection import score_of
 from promptdescent.records import (
@@ -286,7 +285,7 @@ class Run:
             check_answers(
                 first.outcomes,
                 max_tokens=self.manifest.task_model.max_tokens,
-                may_be_cut_off=read_limits(self.setup.spec.failure_limit)["cut off"].share == 1,
+                may_be_cut_off=engine.failure_limits["cut off"].share == 1,
             )
             if said := doubt(first.outcomes, self.manifest.labels):
                 await self._say(said)

@@ -70,14 +70,19 @@ class Request:
         )
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that is sent, as it is divided."""
+        return (self.text or "", *(message.text for message in self.messages))
+
+    @property
     def whole(self) -> str:
         """Everything that is sent, in one text."""
-        return "\n".join([self.text or "", *(message.text for message in self.messages)])
+        return "\n".join(self.texts)
 
     @property
     def characters(self) -> int:
         """Length of everything that is sent, for estimates of tokens."""
-        return len(self.text or "") + sum(len(message.text) for message in self.messages)
+        return sum(map(len, self.texts))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,8 +33,7 @@ def estimate_tokens(characters: int) -> int:
 
 def most_tokens(request: Request) -> Usage:
     """Upper bound of what a call costs. No token of a text is shorter than a byte of its UTF-8."""
-    texts = [request.text or "", *(message.text for message in request.messages)]
-    size = sum(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    size = sum(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in request.texts)
     return Usage(calls=1, tokens_in=size + TEMPLATE_TOKENS, tokens_out=request.n * request.max_tokens)
 
 

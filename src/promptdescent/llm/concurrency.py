@@ -14,6 +14,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, median, pstdev
 from typing import Protocol
 
@@ -48,17 +49,13 @@ class Slots(Protocol):
         """How many there are now."""
 
     @property
-    def most(self) -> int:
-        """How many there may ever be."""
-
-    @property
     def busy(self) -> int:
         """How many are taken."""
 
-    async def take(self, request: Request | None = None) -> None:
+    async def take(self, request: Request) -> None:
         """Take one for a call."""
 
-    def give_back(self, request: Request | None = None) -> None:
+    def give_back(self, request: Request) -> None:
         """Give the one back that this call took."""
 
     def answered(self, role: Role, seconds: float, tokens: int) -> None:
@@ -72,8 +69,13 @@ class Slots(Protocol):
 class Turn:
     """A call that waits for its place; one whose future is done was cancelled."""
 
-    request: Request | None
+    request: Request
     future: asyncio.Future[None]
+
+    @cached_property
+    def text(self) -> str:
+        """Everything that it sends."""
+        return self.request.whole
 
 
 class FixedSlots:
@@ -86,11 +88,7 @@ class FixedSlots:
         self._on_change = on_change
         self._waiting: deque[Turn] = deque()
 
-    @property
-    def most(self) -> int:
-        return self.level
-
-    async def take(self, request: Request | None = None) -> None:
+    async def take(self, request: Request) -> None:
         if self.busy < self.level and not self._waiting:
             self._on_change()
             self._place(request)
@@ -106,7 +104,7 @@ class FixedSlots:
                 self._leave(turn)
             raise
 
-    def give_back(self, request: Request | None = None) -> None:
+    def give_back(self, request: Request) -> None:
         self._on_change()
         self.busy -= 1
         self._serve()
@@ -123,7 +121,7 @@ class FixedSlots:
                 self._place(turn.request)
                 turn.future.set_result(None)
 
-    def _place(self, request: Request | None) -> None:
+    def _place(self, request: Request) -> None:
         self.busy += 1
 
     def _wait(self, turn: Turn) -> None:
@@ -156,11 +154,7 @@ class AdaptiveSlots(FixedSlots):
         self._slow_at: tuple[int, float] | None = None
         """At which level the calls took longest since they began to, and how much longer than at their best."""
 
-    @property
-    def most(self) -> int:
-        return self._most
-
-    async def take(self, request: Request | None = None) -> None:
+    async def take(self, request: Request) -> None:
         await super().take(request)
         self._was_full |= self.busy >= self.level
 

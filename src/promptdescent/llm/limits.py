@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -232,22 +233,18 @@ class LimitedLLM:
             return await asyncio.shield(under_way)
         at_most = engine.budget.amount(call.request.role, call.bound)
         began = monotonic()
-        await engine.budget.paid.set_aside(at_most)  # in the order of asking, in which slots need not be given
-        affordable = monotonic()
-        try:
+        with ExitStack() as undo:
+            await engine.budget.paid.set_aside(at_most)  # in the order of asking, in which slots need not be given
+            undo.callback(engine.budget.paid.settle, at_most, NOTHING)
+            affordable = monotonic()
             await engine.slots.take(call.request)
+            undo.callback(engine.slots.give_back, call.request)
             placed = monotonic()
-            try:
-                if self._refusal is not None:
-                    raise self._refusal
-                await engine.pause_is_over()
-                charged = await engine.rates.wait(call.bound.tokens)
-            except BaseException:
-                engine.slots.give_back(call.request)
-                raise
-        except BaseException:
-            engine.budget.paid.settle(at_most, NOTHING)
-            raise
+            if self._refusal is not None:
+                raise self._refusal
+            await engine.pause_is_over()
+            charged = await engine.rates.wait(call.bound.tokens)
+            undo.pop_all()
         engine.profile.add("slot", placed - affordable)
         engine.profile.add("pace", affordable - began + monotonic() - placed)
         # A task of its own: whoever waits for it may be cancelled, for another call's error or by the user, but what

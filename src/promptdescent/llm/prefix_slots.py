@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from itertools import count
-from operator import itemgetter
+from functools import partial
+from operator import attrgetter
 
 from promptdescent.llm.base import Request
 from promptdescent.llm.concurrency import FixedSlots, Turn
@@ -13,6 +13,8 @@ from promptdescent.text import shared_beginning
 
 MOST_OVERTAKE = 64
 """So many calls overtake the one that has waited longest, and no more."""
+
+_TEXT = attrgetter("text")
 
 
 class PrefixSlots(FixedSlots):
@@ -31,36 +33,30 @@ class PrefixSlots(FixedSlots):
         self._last = [""] * level
         """The last text of each place."""
         self._free = list(range(level))
-        self._texts: dict[Turn, str] = {}
-        """Of those who wait."""
-        self._by_text: list[tuple[str, int, Turn]] = []
-        """The same, so that calls that begin alike stand side by side."""
-        self._numbers = count()
+        self._by_text: list[Turn] = []
+        """Those who wait, so that calls that begin alike stand side by side."""
         self._overtook = 0
         """How many were served before the one that has waited longest."""
 
-    def give_back(self, request: Request | None = None) -> None:
+    def give_back(self, request: Request) -> None:
         """Give the one back that this call took."""
-        text = _text(request)
+        text = request.whole
         taken = [place for place, last in enumerate(self._last) if last == text and place not in self._free]
         self._free.append(taken[0])
         super().give_back(request)
 
     def _wait(self, turn: Turn) -> None:
         super()._wait(turn)
-        text = self._texts[turn] = _text(turn.request)
-        insort(self._by_text, (text, next(self._numbers), turn))
+        insort(self._by_text, turn, key=_TEXT)
 
     def _leave(self, turn: Turn) -> None:
         super()._leave(turn)
-        found = bisect_left(self._by_text, (self._texts.pop(turn),))
-        while self._by_text[found][2] is not turn:
-            found += 1
-        del self._by_text[found]
+        found = bisect_left(self._by_text, turn.text, key=_TEXT)
+        del self._by_text[self._by_text.index(turn, found)]
 
-    def _place(self, request: Request | None) -> None:
+    def _place(self, request: Request) -> None:
         super()._place(request)
-        text = _text(request)
+        text = request.whole
         place = max(self._free, key=lambda place: shared_beginning(text, self._last[place]))
         self._free.remove(place)
         self._last[place] = text
@@ -73,19 +69,15 @@ class PrefixSlots(FixedSlots):
 
     def _best(self) -> Turn:
         for place in self._free:
-            found = bisect_left(self._by_text, (self._last[place],))
-            alike = [turn for _, _, turn in self._by_text[max(0, found - 1) : found + 1]]
-            advantage, turn = max(((self._advantage(turn, place), turn) for turn in alike), key=itemgetter(0))
-            if advantage > 0:
+            found = bisect_left(self._by_text, self._last[place], key=_TEXT)
+            alike = self._by_text[max(0, found - 1) : found + 1]
+            turn = max(alike, key=partial(self._advantage, place))
+            if self._advantage(place, turn) > 0:
                 return turn
-        fair = (turn for turn in self._waiting if any(self._advantage(turn, place) >= 0 for place in self._free))
+        fair = (turn for turn in self._waiting if any(self._advantage(place, turn) >= 0 for place in self._free))
         return next(fair, self._waiting[0])
 
-    def _advantage(self, turn: Turn, place: int) -> int:
+    def _advantage(self, place: int, turn: Turn) -> int:
         """Characters that need not be read again at this place, less those at the best of the others."""
-        shared = [shared_beginning(self._texts[turn], last) for last in self._last]
+        shared = [shared_beginning(turn.text, last) for last in self._last]
         return shared.pop(place) - max(shared, default=0)
-
-
-def _text(request: Request | None) -> str:
-    return request.whole if request is not None else ""
