@@ -9,7 +9,8 @@ Every search starts from a prompt that says nothing of the job, with the same ro
 both arms, once per job and seed, until that leaves no room for another step. Proposals are scored on all dev rows.
 ``tables`` prints, per job: how many of eight proposals get at least 0.6 of the dev rows right, how many get at least
 0.8 of what the best prompt written by hand gets there, how many are different, the used calls, the found prompts' test
-scores, and their difference with an interval over seeds; below, the mean over jobs with an interval over jobs.
+scores, and their difference with an interval over seeds; below, once all jobs have the same seeds, the mean
+difference with an interval over jobs and one over seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -288,17 +289,36 @@ def print_tables(lines: Sequence[dict[str, Any]], arms: Sequence[str]) -> None:
         print(_row(f"{job}*" if JOBS[job].developed_on else job, pairs, _points(estimate) if estimate else ""))
     print(_row("all", [pair for pairs in jobs.values() for pair in pairs], ""))
     print("\n\\* looked at while the training was made\n")
-    unseen = [job for job in jobs if not JOBS[job].developed_on]
-    for name, some in (("", list(jobs)), (" that were not looked at", unseen)):
-        if len(some) > 1:
-            means = [_mean(_gains(jobs[job])) for job in some]
-            print(f"Difference over {len(some)} jobs{name}, each one value: {_points(mean_interval(means))}.")
+    print_differences({job: dict(zip(_seeds(pairs), _gains(pairs), strict=True)) for job, pairs in jobs.items()})
     told = [one for line in lines for one in line["proposals"] if one["budget"] is not None and line["arm"] in arms]
     print(
         f"Word budgets: {min(one['budget'] for one in told)} to {max(one['budget'] for one in told)}; within them: ",
         end="",
     )
     print(", ".join(f"{arm} {_mean([obedient(line) for line in lines if line['arm'] == arm]):.0%}" for arm in arms))
+
+
+def print_differences(gains: Mapping[str, Mapping[int, float]]) -> None:
+    """The mean difference, in points, by job and seed, with intervals over jobs and over seeds; none before every job
+    has the same seeds, for until then jobs do not count alike, and a look in between is no result.
+    """
+    if len({frozenset(of_job) for of_job in gains.values()}) > 1:
+        print("No interval over jobs: not all of them have the same seeds yet.")
+        return
+    for name, jobs in (
+        ("", list(gains)),
+        (" that were not looked at", [job for job in gains if not JOBS[job].developed_on]),
+    ):
+        if len(jobs) > 1:
+            by_job = [_mean(list(gains[job].values())) for job in jobs]
+            print(f"Difference over {len(jobs)} jobs{name}, each one value: {_points(mean_interval(by_job))}.")
+            by_seed = [_mean([gains[job][seed] for job in jobs]) for seed in gains[jobs[0]]]
+            if len(by_seed) > 1:
+                print(f"Over their {len(by_seed)} seeds, each one value: {_points(mean_interval(by_seed))}.")
+
+
+def _seeds(pairs: Sequence[tuple[dict[str, Any], ...]]) -> list[int]:
+    return [first["seed"] for first, _ in pairs]
 
 
 def _beside_by_hand(lines: Sequence[dict[str, Any]], job: str) -> list[dict[str, Any]]:
@@ -335,7 +355,7 @@ def usable(search: dict[str, Any], bar: float, *, different: bool = False) -> fl
     for texts in _steps(search):
         counted = set(texts) if different else texts
         shares.append(8 * sum(scores.get(text, 0.0) >= max(bar, LEAST) for text in counted) / len(texts))
-    return _mean(shares)
+    return math.nan if math.isnan(bar) else _mean(shares)
 
 
 def distinct(search: dict[str, Any]) -> float:

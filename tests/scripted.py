@@ -31,10 +31,12 @@ class ScriptedLLM:
         answer: Callable[[Request, int], Answer | Sequence[Answer]],
         *,
         serves_n: bool = False,
+        repeatable: bool = False,
         delay: Callable[[Request], float] = lambda request: 0.0,
     ) -> None:
         self.answer = answer
         self.serves_n = serves_n
+        self.repeatable = repeatable
         self.delay = delay
         self.refuses_temperature = False
         self.context_tokens: int | None = None
@@ -62,7 +64,8 @@ class ScriptedLLM:
             if isinstance(one, BaseException):
                 raise one
         replies = tuple(one if isinstance(one, Reply) else Reply(text=str(one)) for one in several)
-        return Completion(replies=replies, usage=Usage(calls=1, tokens_in=10, tokens_out=2 * len(replies)))
+        usage = Usage(calls=1, tokens_in=10, tokens_out=2 * len(replies))
+        return Completion(replies=replies, usage=usage, repeatable=self.repeatable)
 
 
 class MemoryBooks:

@@ -139,6 +139,15 @@ async def test_an_empty_reply_is_asked_for_once_more_and_is_then_a_reply(second:
     assert totals.paid.tokens == 24, "the empty one is paid for too"
 
 
+async def test_an_empty_reply_that_would_be_the_same_again_is_not_asked_for_again() -> None:
+    inner = ScriptedLLM(lambda request, number: "", repeatable=True)
+    books = MemoryBooks()
+    completion = await wrapped(inner, books, engine(books)).complete(request())
+    assert completion.replies[0].text == ""
+    assert len(inner.requests) == 1
+    assert books.failures == []
+
+
 @pytest.mark.parametrize("finish", ["length", "refused"])
 async def test_an_empty_reply_with_a_reason_is_not_asked_for_again(finish: str) -> None:
     inner = ScriptedLLM(lambda request, number: Reply(text="", finish=finish))  # type: ignore[arg-type]

@@ -249,6 +249,30 @@ async def test_a_call_cap_is_exact_under_concurrency() -> None:
     assert len(inner.requests) == 7
 
 
+@pytest.mark.parametrize("waits_for", ["its place", "the end of a pause"])
+async def test_a_call_that_is_cancelled_before_it_is_sent_takes_neither_place_nor_budget(waits_for: str) -> None:
+    inner = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.01)
+    shared = engine(MemoryBooks(), caps=Caps(calls=3), slots=2)
+    llm = LimitedLLM(inner, shared)
+    first: list[asyncio.Task[object]] = []
+    if waits_for == "its place":
+        first = [asyncio.create_task(llm.complete(request(str(index)))) for index in range(2)]
+    else:
+        shared.pause(0.02)
+    await asyncio.sleep(0.001)
+    third = asyncio.create_task(llm.complete(request("cancelled")))
+    await asyncio.sleep(0.001)
+    third.cancel()
+    await asyncio.gather(third, *first, return_exceptions=True)
+    assert len(inner.requests) == len(first)
+    assert shared.slots.busy == 0
+    left = 3 - len(first)
+    done = await asyncio.gather(
+        *(llm.complete(request(f"later {index}")) for index in range(3)), return_exceptions=True
+    )
+    assert [isinstance(one, BudgetExhausted) for one in done] == [False] * left + [True] * (3 - left)
+
+
 async def test_what_is_held_back_is_free_again_for_the_verdict() -> None:
     llm, budget = wrap(ScriptedLLM(lambda request, number: "a"), MemoryBooks(), caps=Caps(calls=5), cached=True)
     budget.hold_back(calls=3, tokens=0)

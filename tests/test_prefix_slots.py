@@ -93,12 +93,20 @@ async def test_an_engine_leaves_the_row_of_another_to_it() -> None:
     assert await desk.finish("green: prompt 2") == "blue: prompt 2"
 
 
+async def test_an_engine_takes_a_new_row_rather_than_one_that_another_is_at() -> None:
+    desk = Desk(PrefixSlots(2))
+    await desk.ask(["red: prompt 0", "blue: prompt 0", "blue: prompt 1", "green: prompt 0"])
+    assert await desk.finish("red: prompt 0") == "green: prompt 0"
+    assert await desk.finish("blue: prompt 0") == "blue: prompt 1"
+
+
 async def test_what_comes_later_goes_where_its_beginning_is_known() -> None:
     desk = Desk(PrefixSlots(2))
     await desk.ask(asked(1, ["red", "blue"]))
     await desk.finish("red: prompt 0")
     await desk.finish("blue: prompt 0")
     await desk.ask(["blue: prompt 1"])
+    assert desk.slots._last == ["red: prompt 0", "blue: prompt 1"]
     await desk.ask(["red: prompt 1", "red: prompt 2", "blue: prompt 2"])
     assert desk.in_work == ["blue: prompt 1", "red: prompt 1"]
     assert await desk.finish("blue: prompt 1") == "blue: prompt 2"
@@ -114,9 +122,9 @@ async def test_nothing_in_common_is_served_in_the_order_of_asking() -> None:
 async def test_who_waits_longest_is_overtaken_so_often_and_no_more() -> None:
     desk = Desk(PrefixSlots(1))
     await desk.ask(asked(2 * MOST_OVERTAKE, ["red"])[:1])
-    await desk.ask(["blue: prompt 0", *asked(2 * MOST_OVERTAKE, ["red"])[1:]])
+    await desk.ask(["blue: prompt 0", *asked(2 * MOST_OVERTAKE, ["red"])[1:], "blue: prompt 1"])
     assert await desk.finish_until("blue: prompt 0") == MOST_OVERTAKE + 1
-    assert (await desk.finish("blue: prompt 0")).startswith("red")
+    assert await desk.finish("blue: prompt 0") == "blue: prompt 1", "the count has begun anew"
 
 
 async def test_who_is_cancelled_takes_no_place() -> None:
@@ -148,9 +156,11 @@ async def test_calls_that_were_cancelled_do_not_count_as_waiting() -> None:
 
 @pytest.mark.parametrize("level", [1, 2, 4])
 async def test_a_cap_cuts_in_the_order_of_asking(level: int) -> None:
-    """Whole prompts are paid, and not all of them in part."""
+    """Whole prompts are paid, and not all of them in part; an empty reply takes no more than another."""
     texts = asked(4, ["red", "blue", "green"])
-    llm = ScriptedLLM(lambda request, number: "a", delay=lambda request: 0.001)
+    llm = ScriptedLLM(
+        lambda request, number: "" if "blue" in request.whole else "a", repeatable=True, delay=lambda request: 0.001
+    )
     limited = LimitedLLM(llm, engine(MemoryBooks(), caps=Caps(calls=7), slots=PrefixSlots(level)))
     done = await asyncio.gather(*(limited.complete(call(text)) for text in texts), return_exceptions=True)
     assert [isinstance(one, BudgetExhausted) for one in done] == [False] * 7 + [True] * 5

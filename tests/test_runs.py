@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import promptdescent
+from promptdescent.assembly import Given, Models
+from promptdescent.config import RunSpec
 from promptdescent.errors import ConfigError
+from promptdescent.llm.concurrency import Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.records import ROLES
+from promptdescent.runner import dry_run
 from promptdescent.store.ledger import totals_of
 from promptdescent.store.store import Store
 
@@ -231,3 +237,45 @@ def test_a_cap_that_cuts_steps_says_so(tmp_path: Path) -> None:
     arguments = {**TASK, "task_model": answer, "optimizer_model": rewrite}
     promptdescent.optimize(rows(), **arguments, steps=4, max_calls=400, store=tmp_path, observers=[listener])
     assert any("Up to 1 steps" in text and "no room for all 4" in text for text in listener.said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer_model": "local:smollm2+writer"}, ["the optimizer style writer"]),
+        ({"optimizer_model": "local:smollm2", "optimizer_style": "few-shot"}, ["the optimizer style few-shot"]),
+        ({"optimizer_model": "local:smollm2"}, []),
+        ({"optimizer_model": "local:smollm2+writer", "notes": ""}, []),
+        ({"optimizer_model": "local:smollm2+writer", "steps": 0}, []),
+    ],
+)
+def test_notes_that_a_style_has_no_place_for_are_said_to_do_nothing(settings: dict[str, Any], said: list[str]) -> None:
+    spec = RunSpec().with_settings({**TASK, "task_model": "local:smollm2", "notes": "Zero is even.", **settings})
+    notes = dry_run(spec, given=Given(rows=rows())).notes
+    assert [
+        note.removeprefix("--notes has no effect: ").split(" has")[0] for note in notes if "--notes" in note
+    ] == said
+
+
+def test_under_a_cap_on_time_calls_are_computed_in_the_order_of_asking(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+    slots = Models.slots
+
+    def watched(models: Models, on_change: Callable[[], None], *, in_order: bool = False) -> Slots:
+        seen.append(in_order)
+        return slots(models, on_change, in_order=in_order)
+
+    monkeypatch.setattr(Models, "slots", watched)
+    for place, minutes in enumerate((None, 5.0)):
+        promptdescent.optimize(
+            rows(),
+            **TASK,
+            task_model=answer,
+            optimizer_model=rewrite,
+            steps=1,
+            max_minutes=minutes,
+            store=tmp_path / str(place),
+        )
+    assert seen == [False, True]

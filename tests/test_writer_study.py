@@ -76,15 +76,29 @@ def test_the_table_pairs_searches_by_job_and_seed(study: Any, capsys: pytest.Cap
         search("a", 2, 0.9),
         search("a", 0, 0.4, job="sports"),
         search("b", 0, 0.3, job="sports"),
+        search("a", 1, 0.4, job="sports"),
+        search("b", 1, 0.1, job="sports"),
     ]
     study.print_tables(lines, ["a", "b"])
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
     assert rows[2][:5] == ["| demo*", "2", "0.90", "8.0", "4.0"]
     assert rows[2][-3:-1] == ["50.0", "65.0"]
     assert rows[2][-1].startswith("+15.0 (")
-    assert (rows[3][0], rows[3][-1]) == ("| sports", "-10.0 |")
-    assert rows[4][:2] == ["| all", "3"]
-    assert any(row[0].startswith("Difference over 2 jobs, each one value: +2.5 (") for row in rows)
+    assert rows[3][0] == "| sports"
+    assert rows[3][-1].startswith("-20.0 (")
+    assert rows[4][:2] == ["| all", "4"]
+    assert any(row[0].startswith("Difference over 2 jobs, each one value: -2.5 (") for row in rows)
+    assert any(row[0].startswith("Over their 2 seeds, each one value: -2.5 (-97.8 to +92.8") for row in rows)
+
+
+def test_jobs_that_lack_seeds_get_no_interval(study: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [search(arm, seed, 0.5) for arm in "ab" for seed in (0, 1)]
+    study.print_tables([*lines, search("a", 1, 0.4, job="sports"), search("b", 1, 0.3, job="sports")], ["a", "b"])
+    out = capsys.readouterr().out
+    assert "Difference over" not in out
+    assert "No interval over jobs" in out
+    row = next(line.split(" | ") for line in out.splitlines() if line.startswith("| sports"))
+    assert (row[2], row[7], row[8]) == ("nan", "nan", "nan"), "no prompt by hand was scored for this job"
 
 
 def test_a_search_that_was_not_put_down_as_a_whole_is_done_again(study: Any, tmp_path: Path) -> None:

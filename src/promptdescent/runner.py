@@ -116,7 +116,7 @@ async def _begin(
         await record.append("forecast", json.dumps(plan.as_data()))
         if tags:
             await record.append("tags", tags_payload(tags))
-        idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
+        idle = _idle(spec, recipe, task, plan)
         for note in (*task.notes, *models.notes, *tight, *idle, _announcement(plan, spec, recipe, task)):
             narrator.say(note)
             await record.append("note", json.dumps({"text": note}))
@@ -247,7 +247,7 @@ def dry_run(spec: RunSpec, *, given: Given = NO_EXTRAS) -> DryRun:
     Raises the :class:`InputError` family.
     """
     task, recipe, plan = _planned(spec, given)
-    idle = recipe.notes(dev=len(task.dev)) if plan.steps else ()
+    idle = _idle(spec, recipe, task, plan)
     return DryRun(plan=plan, notes=(*task.notes, *idle, _announcement(plan, spec, recipe, task)))
 
 
@@ -260,6 +260,15 @@ def _planned(spec: RunSpec, given: Given) -> tuple[Task, Recipe, Forecast]:
     if not spec.evaluate_on:
         recipe.check(task.brief, total_steps=plan.steps)
     return task, recipe, plan
+
+
+def _idle(spec: RunSpec, recipe: Recipe, task: Task, plan: Forecast) -> tuple[str, ...]:
+    """What is set and may do nothing in the search, in sentences."""
+    if not plan.steps:
+        return ()
+    style = spec.model("optimizer").settings.style
+    unsent = f"--notes has no effect: the optimizer style {style} has no place for it." if spec.notes else ""
+    return (*recipe.notes(dev=len(task.dev)), *([unsent] if unsent and style != "chat" else []))
 
 
 def _cut(plan: Forecast) -> str:

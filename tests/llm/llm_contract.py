@@ -59,6 +59,14 @@ async def same_request_gives_same_greedy_reply(llm: LLM) -> None:
     assert first.replies == other_draw.replies
 
 
+async def what_is_called_repeatable_repeats(llm: LLM) -> None:
+    request = chat("Name a colour.", temperature=0.9)
+    first = await llm.complete(request)
+    await llm.complete(chat("Name an animal.", temperature=0.9))
+    again = await llm.complete(request)
+    assert again.replies == first.replies or not first.repeatable
+
+
 async def safe_concurrently(llm: LLM) -> None:
     """Each caller gets the reply to its own question, the same as when it asks alone."""
     requests = [chat(f"Say the number {number}.") for number in range(4)]
@@ -83,6 +91,7 @@ CHECKS: tuple[Callable[[LLM], Awaitable[None]], ...] = (
     usage_is_one_call_with_tokens,
     raw_completion_works,
     same_request_gives_same_greedy_reply,
+    what_is_called_repeatable_repeats,
     safe_concurrently,
     identity_is_stable,
     context_is_a_number_of_tokens_or_not_known,

@@ -86,8 +86,14 @@ async def test_an_adapter_changes_its_own_replies_and_no_others(both: tuple[Loca
 async def test_one_engine_serves_both_in_turn(adapter: Path) -> None:
     """What was computed with the adapter is not taken up for the bare model, though the text begins alike."""
     async with on_the_same_engines(adapter, engines=1) as (bare, adapted):
-        first, second, third, fourth = [await texts(llm) for llm in (bare, adapted, bare, adapted)]
-    assert first == third != second == fourth
+        one_by_one = [await texts(llm) for llm in (bare, adapted)]
+    async with on_the_same_engines(adapter, engines=1) as (bare, adapted):
+        in_turn = [
+            [(await llm.complete(raw(text, max_tokens=12))).replies[0].text for llm in (bare, adapted, bare, adapted)]
+            for text in QUESTIONS
+        ]
+    assert [list(column) for column in zip(*in_turn, strict=True)] == one_by_one * 2
+    assert one_by_one[0] != one_by_one[1]
 
 
 @needs_model

@@ -93,6 +93,8 @@ class Completion:
     usage: Usage
     inexact: str = ""
     """Why a cap on tokens or money cannot be exact with this endpoint, such as ``tells no usage``; empty if it can."""
+    repeatable: bool = False
+    """Whether the same request would get the same replies again, so that an empty one is not asked for once more."""
 
 
 class LLM(Protocol):

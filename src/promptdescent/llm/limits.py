@@ -296,7 +296,7 @@ class LimitedLLM:
         engine.rates.answered(at_most=call.bound.tokens, charged=charged, used=completion.usage.tokens)
         self._note_inexact(call, completion)
         completion = _clean(completion)
-        if not may_be_empty and _is_empty(completion):
+        if not may_be_empty and not completion.repeatable and _is_empty(completion):
             await engine.ledger.fail(
                 number, "the reply was empty; asked once more", counter=EMPTY_REPLY, lost=False, usage=completion.usage
             )

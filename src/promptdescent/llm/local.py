@@ -194,6 +194,7 @@ def _read(answer: dict[str, Any], request: Request) -> Completion:
     return Completion(
         replies=(reply,),
         usage=Usage(calls=1, tokens_in=usage["prompt_tokens"], tokens_out=usage["completion_tokens"]),
+        repeatable=True,
     )
 
 

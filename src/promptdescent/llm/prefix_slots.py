@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from operator import attrgetter
 
 from promptdescent.llm.base import Request
@@ -74,7 +75,9 @@ class PrefixSlots(FixedSlots):
             turn = max(alike, key=partial(self._advantage, place))
             if self._advantage(place, turn) > 0:
                 return turn
-        fair = (turn for turn in self._waiting if any(self._advantage(place, turn) >= 0 for place in self._free))
+        # Further back none could be served before the one that has waited longest.
+        first = islice(self._waiting, MOST_OVERTAKE + 1)
+        fair = (turn for turn in first if any(self._advantage(place, turn) >= 0 for place in self._free))
         return next(fair, self._waiting[0])
 
     def _advantage(self, place: int, turn: Turn) -> int:
