@@ -54,19 +54,21 @@ def main() -> None:
     options = parser.parse_args()
     changes = {"optimizer_model": options.optimizer_model, "optimizer_style": options.optimizer_style}
     changes = {name: value for name, value in changes.items() if value is not None}
-    lines = [run(seed, changes) for seed in options.seeds]
     print(
         "| seed | start | found | gain, 95 % interval | found - commonest, 95 % interval | calls | seconds "
         "| commonest label | empty prompt | by hand |"
     )
-    print("| --- " * 10 + "|")
-    for line in lines:
+    print("| --- " * 10 + "|", flush=True)
+    lines = []
+    for seed in options.seeds:
+        lines.append(line := run(seed, changes))
         verdict = line.result.verdict
         low, high = verdict.interval
         print(
             f"| {line.seed} | {verdict.start_score:.3f} | {verdict.best_score:.3f} | {low:+.3f} to {high:+.3f} "
             f"| {line.over_commonest.low:+.3f} to {line.over_commonest.high:+.3f} | {line.calls} | {line.seconds:.0f} "
-            f"| {line.commonest:.3f} | {line.empty:.3f} | {line.by_hand:.3f} |"
+            f"| {line.commonest:.3f} | {line.empty:.3f} | {line.by_hand:.3f} |",
+            flush=True,
         )
     print()
     for line in lines:
