@@ -348,14 +348,16 @@ def _gains(pairs: Sequence[tuple[dict[str, Any], ...]]) -> list[float]:
 
 def usable(search: dict[str, Any], bar: float, *, different: bool = False) -> float:
     """Proposals of eight that score at least ``bar`` on the dev rows, in the mean over steps. One that repeats a text
-    counts as what the text scored, or with ``different`` not at all within its step.
+    counts as what the text scored, or with ``different`` not at all within its step. NaN for a bar that is not known.
     """
+    if math.isnan(bar):
+        return math.nan
     scores: dict[str, float] = {one["text"]: one["score"] for one in search["proposals"] if one["score"] is not None}
     shares = []
     for texts in _steps(search):
         counted = set(texts) if different else texts
         shares.append(8 * sum(scores.get(text, 0.0) >= max(bar, LEAST) for text in counted) / len(texts))
-    return math.nan if math.isnan(bar) else _mean(shares)
+    return _mean(shares)
 
 
 def distinct(search: dict[str, Any]) -> float:

@@ -60,6 +60,10 @@ def rewrite(messages: list[dict[str, str]], *, request: object) -> str:
     return f"<prompt>Think, and say yes or no. {request.draw.model_seed()}</prompt>"  # type: ignore[attr-defined]
 
 
+SEARCH = {**TASK, "task_model": answer, "optimizer_model": rewrite, "steps": 1}
+"""Of a run that is not about its models."""
+
+
 def test_long_replies_under_a_token_cap_leave_enough_for_the_verdict(tmp_path: Path) -> None:
     def vary(messages: list[dict[str, str]], *, request: object) -> str:
         return f"<prompt>Say yes or no {request.draw.model_seed()}</prompt>"  # type: ignore[attr-defined]
@@ -92,15 +96,7 @@ def test_long_replies_under_a_token_cap_leave_enough_for_the_verdict(tmp_path: P
 
 def test_copies_of_a_row_count_once_in_the_verdict(tmp_path: Path) -> None:
     listener = Listener()
-    result = promptdescent.optimize(
-        rows(60, copies=5),
-        **TASK,
-        task_model=answer,
-        optimizer_model=rewrite,
-        steps=1,
-        store=tmp_path,
-        observers=[listener],
-    )
+    result = promptdescent.optimize(rows(60, copies=5), **SEARCH, store=tmp_path, observers=[listener])
     assert result.verdict.rows == 36
     assert any("copies" in text and "counts each row once" in text for text in listener.said)
 
@@ -142,14 +138,7 @@ def test_a_run_with_functions_resumes_without_paying_twice(tmp_path: Path) -> No
 
 
 def test_a_run_with_functions_is_not_resumed_from_a_name(tmp_path: Path) -> None:
-    promptdescent.optimize(
-        rows(),
-        **TASK,
-        task_model=answer,
-        optimizer_model=rewrite,
-        steps=1,
-        store=tmp_path,
-    )
+    promptdescent.optimize(rows(), **SEARCH, store=tmp_path)
     store = Store.open(tmp_path)
     assert store.manifest(store.find_run("latest").id).task_model.name == "python:answer"
     store.close()
@@ -207,15 +196,7 @@ def test_a_plain_function_is_a_metric(tmp_path: Path) -> None:
     def lenient(reply: str, target: str) -> float:
         return float(target in reply)
 
-    result = promptdescent.optimize(
-        rows(),
-        **TASK,
-        task_model=answer,
-        optimizer_model=rewrite,
-        metric=lenient,
-        steps=1,
-        store=tmp_path,
-    )
+    result = promptdescent.optimize(rows(), **SEARCH, metric=lenient, store=tmp_path)
     assert result.verdict.gain_shown
     with pytest.raises(ConfigError, match="returned 'a string'"):
         promptdescent.optimize(
@@ -234,8 +215,7 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
 
 def test_a_cap_that_cuts_steps_says_so(tmp_path: Path) -> None:
     listener = Listener()
-    arguments = {**TASK, "task_model": answer, "optimizer_model": rewrite}
-    promptdescent.optimize(rows(), **arguments, steps=4, max_calls=400, store=tmp_path, observers=[listener])
+    promptdescent.optimize(rows(), **{**SEARCH, "steps": 4}, max_calls=400, store=tmp_path, observers=[listener])
     assert any("Up to 1 steps" in text and "no room for all 4" in text for text in listener.said)
 
 
@@ -269,13 +249,5 @@ def test_under_a_cap_on_time_calls_are_computed_in_the_order_of_asking(
 
     monkeypatch.setattr(Models, "slots", watched)
     for place, minutes in enumerate((None, 5.0)):
-        promptdescent.optimize(
-            rows(),
-            **TASK,
-            task_model=answer,
-            optimizer_model=rewrite,
-            steps=1,
-            max_minutes=minutes,
-            store=tmp_path / str(place),
-        )
+        promptdescent.optimize(rows(), **SEARCH, max_minutes=minutes, store=tmp_path / str(place))
     assert seen == [False, True]

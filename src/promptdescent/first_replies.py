@@ -20,7 +20,7 @@ def check_answers(outcomes: Sequence[Outcome], *, max_tokens: int, may_be_cut_of
     """
     empty = sum(outcome.kind == "empty" for outcome in outcomes)
     cut = sum(outcome.kind == "cut off" for outcome in outcomes)
-    if may_be_cut_off and 2 * empty <= len(outcomes):
+    if may_be_cut_off and not _over_half(empty, len(outcomes)):
         return
     _check_usable("task", len(outcomes), empty=empty, cut=cut, most=max_tokens)
 
@@ -103,12 +103,12 @@ def _written(step: StepRecord) -> list[Candidate]:
 
 
 def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) -> None:
-    if 2 * (empty + cut) <= replies:
+    if not _over_half(empty + cut, replies):
         return
     shorter = all_the_same = ""
     if role == "task" and cut:
         shorter = "let the starting prompt ask for a short answer, "
-        if 2 * empty <= replies:
+        if not _over_half(empty, replies):
             all_the_same = (
                 " With --failure-limit cut-off=1 the search goes on, and may find a prompt that asks for one."
             )
@@ -117,3 +117,7 @@ def _check_usable(role: Role, replies: int, *, empty: int, cut: int, most: int) 
         f"at {most} tokens. Raise --{role}-max-tokens (a reasoning model may spend them all on thinking), "
         f"{shorter}or choose another model.{all_the_same}"
     )
+
+
+def _over_half(some: int, of: int) -> bool:
+    return 2 * some > of

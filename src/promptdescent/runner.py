@@ -266,9 +266,11 @@ def _idle(spec: RunSpec, recipe: Recipe, task: Task, plan: Forecast) -> tuple[st
     """What is set and may do nothing in the search, in sentences."""
     if not plan.steps:
         return ()
+    found = recipe.notes(dev=len(task.dev))
     style = spec.model("optimizer").settings.style
-    unsent = f"--notes has no effect: the optimizer style {style} has no place for it." if spec.notes else ""
-    return (*recipe.notes(dev=len(task.dev)), *([unsent] if unsent and style != "chat" else []))
+    if spec.notes and style != "chat":
+        return (*found, f"--notes has no effect: the optimizer style {style} has no place for it.")
+    return found
 
 
 def _cut(plan: Forecast) -> str:

@@ -57,8 +57,12 @@ async def on_the_same_engines(adapter: Path, *, engines: int) -> AsyncIterator[t
     await adapted.close()
 
 
+async def answer(llm: LocalLLM, question: str) -> str:
+    return (await llm.complete(raw(question, max_tokens=12))).replies[0].text
+
+
 async def texts(llm: LocalLLM) -> list[str]:
-    return [(await llm.complete(raw(question, max_tokens=12))).replies[0].text for question in QUESTIONS]
+    return [await answer(llm, question) for question in QUESTIONS]
 
 
 @needs_model
@@ -77,9 +81,9 @@ async def test_an_adapter_changes_its_own_replies_and_no_others(both: tuple[Loca
     with_adapter = await texts(adapted)
     assert await texts(bare) == expected, "an engine that holds an adapter computes the bare model all the same"
     assert with_adapter != expected
-    mixed = await asyncio.gather(*(llm.complete(raw(text, max_tokens=12)) for text in QUESTIONS for llm in both))
-    assert [one.replies[0].text for one in mixed[::2]] == expected
-    assert [one.replies[0].text for one in mixed[1::2]] == with_adapter
+    mixed = await asyncio.gather(*(answer(llm, question) for question in QUESTIONS for llm in both))
+    assert mixed[::2] == expected
+    assert mixed[1::2] == with_adapter
 
 
 @needs_model
@@ -88,10 +92,7 @@ async def test_one_engine_serves_both_in_turn(adapter: Path) -> None:
     async with on_the_same_engines(adapter, engines=1) as (bare, adapted):
         one_by_one = [await texts(llm) for llm in (bare, adapted)]
     async with on_the_same_engines(adapter, engines=1) as (bare, adapted):
-        in_turn = [
-            [(await llm.complete(raw(text, max_tokens=12))).replies[0].text for llm in (bare, adapted, bare, adapted)]
-            for text in QUESTIONS
-        ]
+        in_turn = [[await answer(llm, question) for llm in (bare, adapted) * 2] for question in QUESTIONS]
     assert [list(column) for column in zip(*in_turn, strict=True)] == one_by_one * 2
     assert one_by_one[0] != one_by_one[1]
 
