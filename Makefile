@@ -17,7 +17,7 @@ help:
 	@echo "make check    format, lint, types, import contracts"
 	@echo "make soak     what takes half an hour: 200,000 calls in one process, 500 histories of faults and kills, slow tests"
 	@echo "make pictures the pictures of README, of real runs with the embedded model: a quarter of an hour"
-	@echo "make train-writer  the prompt writer's adapter from nothing, in training/out: about two hours on two cores"
+	@echo "make train-writer  the prompt writer's adapter from nothing, in training/out: two hours and more on two cores"
 	@echo "make test-training the tests of the training itself, which need torch"
 	@echo "make format   rewrite the code in the project's format"
 	@echo "make clean    remove .venv and caches (not .promptdescent, which holds your runs, nor training/out)"

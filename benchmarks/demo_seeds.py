@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/demo_seeds.py            # seeds 0 to 4, about 3 minutes each on two cores
     .venv/bin/python benchmarks/demo_seeds.py --seeds 7
-    .venv/bin/python benchmarks/demo_seeds.py --optimizer-model local:smollm2 --optimizer-style few-shot
+    .venv/bin/python benchmarks/demo_seeds.py --optimizer-model local:smollm2+writer --optimizer-style writer
+    .venv/bin/python benchmarks/demo_seeds.py --out seeds.jsonl    # a line of JSON for each seed, too
 
 For each seed: starting and found prompt on the test rows with the 95 % interval of the gain, calls, seconds, and
 on the same rows the commonest label, the empty prompt and a one-line prompt written by hand. Prints a Markdown table.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--optimizer-model", help="in place of the demo's")
     parser.add_argument("--optimizer-style", help="in place of the demo's")
+    parser.add_argument("--out", type=Path, help="file that a line of JSON is added to for each seed")
     options = parser.parse_args()
     changes = {"optimizer_model": options.optimizer_model, "optimizer_style": options.optimizer_style}
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -70,12 +73,33 @@ def main() -> None:
             f"| {line.commonest:.3f} | {line.empty:.3f} | {line.by_hand:.3f} |",
             flush=True,
         )
+        if options.out is not None:
+            with options.out.open("a") as file:
+                file.write(json.dumps(changes | record(line)) + "\n")
     print()
     for line in lines:
         print(f"Seed {line.seed} found: {line.result.best_prompt!r}")
     gains = sum(line.result.verdict.interval[0] > 0 for line in lines)
     above = sum(line.over_commonest.low > 0 for line in lines)
     print(f"Gain above 0 in {gains} of {len(lines)} seeds; found above the commonest label in {above} of {len(lines)}.")
+
+
+def record(line: Line) -> dict[str, object]:
+    """What is measured of a seed, for a file."""
+    verdict = line.result.verdict
+    return {
+        "seed": line.seed,
+        "found": line.result.best_prompt,
+        "start score": verdict.start_score,
+        "found score": verdict.best_score,
+        "gain": list(verdict.interval),
+        "found - commonest": [line.over_commonest.low, line.over_commonest.high],
+        "calls": line.calls,
+        "seconds": round(line.seconds, 1),
+        "commonest": line.commonest,
+        "empty": line.empty,
+        "by hand": line.by_hand,
+    }
 
 
 def run(seed: int, changes: dict[str, object]) -> Line:

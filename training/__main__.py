@@ -12,14 +12,15 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 
 from promptdescent.llm.local import embedded_file
+from promptdescent.stats import mean_interval
 from training.examples import lessons
 from training.jobs import Job, read_jobs
-from training.measuring import measure, worth_measuring
+from training.measuring import Measured, measure, worth_measuring
 from training.scoring import Scored, score_jobs
 
 OUT = Path(__file__).parent / "out"
@@ -114,10 +115,25 @@ def _measure(adapters: Sequence[str], jobs: Sequence[Job], scores: Mapping[str, 
     kept = [job for job in jobs if job.name in HELD_BACK and worth_measuring(job, scores[job.name])]
     print(f"{len(kept)} jobs held back: {', '.join(job.name for job in kept)}")
     for adapter in adapters:
-        for shuffled in (False, True):
-            found = asyncio.run(measure(adapter, kept, scores, shuffled=shuffled))
-            means = ", ".join(f"{name} {value:.2f}" for name, value in asdict(found).items())
-            print(f"{adapter}{', scores shuffled' if shuffled else ''}: {means}", flush=True)
+        as_scored, shuffled = (
+            asyncio.run(measure(adapter, kept, scores, shuffled=shuffled)) for shuffled in (False, True)
+        )
+        _say(adapter, as_scored)
+        _say(f"{adapter}, scores shuffled", shuffled)
+        for field in fields(Measured):
+            changes = [getattr(shuffled[job], field.name) - getattr(as_scored[job], field.name) for job in shuffled]
+            found = mean_interval(changes)
+            print(
+                f"  {field.name}: shuffling changes it by {found.mean:+.2f} "
+                f"({found.interval.low:+.2f} to {found.interval.high:+.2f} over {len(changes)} jobs)",
+                flush=True,
+            )
+
+
+def _say(name: str, by_job: Mapping[str, Measured]) -> None:
+    for job, measured in {**by_job, "all": Measured.mean(by_job.values())}.items():
+        means = ", ".join(f"{what} {value:.2f}" for what, value in asdict(measured).items())
+        print(f"{name}, {job}: {means}", flush=True)
 
 
 def _options() -> argparse.Namespace:

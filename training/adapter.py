@@ -33,7 +33,8 @@ def write_adapter(
     rows llama.cpp has in another order. ``about``: metadata such as a name and a licence.
     Raises ValueError for a name that is not a LoRA factor of a Llama layer.
     """
-    writer = GGUFWriter(path, "llama")
+    part = path.with_name(f"{path.name}.part")
+    writer = GGUFWriter(part, "llama")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", alpha)
@@ -52,6 +53,7 @@ def write_adapter(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    part.replace(path)  # whoever reads the former file goes on reading a whole one
 
 
 def interleaved(rows: np.ndarray, heads: int) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 from promptdescent import LocalLLM
 from promptdescent.llm.base import LLM, Draw, Request
@@ -23,7 +23,7 @@ BUDGETS = (40, 20, 10, 6)
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Means over all forms."""
+    """Of the eight proposals for a form, or means over forms."""
 
     usable: float
     """Proposals of eight that get at least 0.25 of the rows right, and 0.6 of what the job's best few do."""
@@ -33,6 +33,13 @@ class Measured:
     """Share of the proposals within the word budget."""
     score: float
     """Mean score of the proposals."""
+
+    @classmethod
+    def mean(cls, measured: Collection[Measured]) -> Measured:
+        """Of at least one."""
+        return cls(
+            **{field.name: sum(getattr(one, field.name) for one in measured) / len(measured) for field in fields(cls)}
+        )
 
 
 def worth_measuring(job: Job, scored: Sequence[Scored]) -> bool:
@@ -51,31 +58,28 @@ def _between(scored: Sequence[Scored], best: float) -> list[Scored]:
 
 async def measure(
     adapter: str, jobs: Sequence[Job], scores: Mapping[str, Sequence[Scored]], *, shuffled: bool = False
-) -> Measured:
-    """Eight proposals for each job, all of them worth measuring, and budget. ``adapter``: ``writer`` or the path of
-    one. ``shuffled``: of the two past prompts that are shown, a poor and a better one, each has the other's score.
-    Raises ValueError for no jobs.
+) -> dict[str, Measured]:
+    """By job, means over the budgets; all jobs are worth measuring. ``adapter``: ``writer`` or the path of one.
+    ``shuffled``: of the two past prompts that are shown, a poor and a better one, each has the other's score.
     """
-    if not jobs:
-        raise ValueError("no job to measure on")
     task_model = LocalLLM(TASK_MODEL.removeprefix("local:"))
     writer = LocalLLM(f"{TASK_MODEL.removeprefix('local:')}+{adapter}", beside=(task_model,))
     await task_model.prepare()
     await writer.prepare()
-    rows = [
-        await _of_form(job, scores[job.name], words, task_model, writer, shuffled=shuffled)
+    measured = {
+        job.name: Measured.mean(
+            [await _of_form(job, scores[job.name], words, task_model, writer, shuffled=shuffled) for words in BUDGETS]
+        )
         for job in jobs
-        for words in BUDGETS
-    ]
+    }
     await task_model.close()
     await writer.close()
-    usable, distinct, obedient, score = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-    return Measured(usable=usable, distinct=distinct, obedient=obedient, score=score)
+    return measured
 
 
 async def _of_form(
     job: Job, scored: Sequence[Scored], words: int, task_model: LocalLLM, writer: LocalLLM, *, shuffled: bool
-) -> tuple[float, float, float, float]:
+) -> Measured:
     chance = random.Random(f"{job.name}/{words}")
     best = best_of(job, scored)
     current, low = chance.sample(_poor(scored, best), 2)
@@ -101,11 +105,11 @@ async def _of_form(
     texts = [text for text in dict.fromkeys(replies) if text]
     right = await right_on(task, texts, task.dev, task_model)
     values = {text: right.get(text, 0.0) / len(task.dev) for text in replies}
-    return (
-        float(sum(values[text] >= worth_from(best) for text in replies)),
-        float(len(values)),
-        sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
-        sum(values[text] for text in replies) / PROPOSALS,
+    return Measured(
+        usable=sum(values[text] >= worth_from(best) for text in replies),
+        distinct=len(values),
+        obedient=sum(word_edit_distance(current.text, text) <= words for text in replies) / PROPOSALS,
+        score=sum(values[text] for text in replies) / PROPOSALS,
     )
 
 

@@ -133,16 +133,56 @@ def test_an_adapter_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @needs_model
-async def test_engines_that_are_loaded_without_the_adapter_are_left_alone(adapter: Path) -> None:
-    bare = LocalLLM("smollm2", engines=1)
+async def test_engines_that_are_loaded_without_the_adapter_load_it_too(adapter: Path) -> None:
+    bare = LocalLLM("smollm2", engines=2)
     await bare.prepare()
-    adapted = LocalLLM(f"smollm2+{adapter}", engines=1, beside=(bare,))
-    assert adapted.engines is not bare.engines
-    assert LocalLLM("smollm2", beside=(adapted, bare)).engines is adapted.engines
+    expected = await texts(bare)
+    adapted = LocalLLM(f"smollm2+{adapter}", beside=(bare,))
+    assert adapted.engines is bare.engines
     await adapted.prepare()
-    assert await texts(adapted) != await texts(bare)
+    assert bare.engines._loaded == 1
+    assert await texts(adapted) != expected
+    both = await asyncio.gather(texts(bare), texts(adapted))
+    assert both[0] == expected
+    assert both[1] != expected
     await adapted.close()
     await bare.close()
+
+
+@needs_model
+async def test_an_adapter_that_fails_does_no_harm_to_the_bare_model(tmp_path: Path) -> None:
+    bare = LocalLLM("smollm2", engines=1)
+    narrow = LocalLLM(f"smollm2+{write_tiny_adapter(tmp_path / 'narrow.gguf', width=64)}", beside=(bare,))
+    with pytest.raises(ConfigError, match=r"narrow\.gguf cannot be loaded"):
+        await narrow.prepare()
+    await bare.prepare()
+    expected = await texts(bare)
+    with pytest.raises(ConfigError, match=r"narrow\.gguf cannot be loaded"):
+        await narrow.prepare()
+    assert await texts(bare) == expected
+    await bare.close()
+    assert bare.engines._loaded == 0
+
+
+@needs_model
+async def test_an_adapter_that_is_written_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    file = write_tiny_adapter(tmp_path / "tiny.gguf")
+    adapted = LocalLLM(f"smollm2+{file}", engines=2)
+    await adapted.prepare()
+    expected = await answer(adapted, QUESTIONS[0])
+    write_tiny_adapter(file, seed=1)
+    assert await answer(adapted, QUESTIONS[0]) == expected, "what is loaded is not read again"
+    both = await asyncio.gather(*(answer(adapted, QUESTIONS[0]) for _ in range(2)), return_exceptions=True)
+    refused = next(one for one in both if isinstance(one, ConfigError))
+    assert "tiny.gguf has changed" in str(refused)
+    assert expected in both
+    await adapted.close()
+
+
+@needs_model
+async def test_nothing_is_computed_before_it_is_known_what_computes(adapter: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"before prepare"):
+        await answer(LocalLLM(f"smollm2+{adapter}"), QUESTIONS[0])
 
 
 @needs_model
@@ -186,13 +226,23 @@ def test_different_files_and_settings_share_nothing(tmp_path: Path) -> None:
 def test_base_and_adapter_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert split_model("smollm2") == ("smollm2", "")
     assert split_model("smollm2+writer") == ("smollm2", "writer")
-    assert split_model("/a+b/model.gguf+/c/d.gguf") == ("/a+b/model.gguf", "/c/d.gguf")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "c++.gguf").touch()
+    for name in ("c++.gguf", "d.gguf", "smollm2+writer", "a+b/model.gguf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     assert split_model("c++.gguf") == ("c++.gguf", "")
+    assert split_model("c++.gguf+d.gguf") == ("c++.gguf", "d.gguf")
+    assert split_model("d.gguf+e+f.gguf") == ("d.gguf", "e+f.gguf")
+    assert split_model("a+b/model.gguf+/c/d.gguf") == ("a+b/model.gguf", "/c/d.gguf")
     assert split_model("smollm2+a+b.gguf") == ("smollm2", "a+b.gguf")
-    (tmp_path / "smollm2+writer").touch()
     assert split_model("smollm2+writer") == ("smollm2", "writer"), "a file of that name is no model"
+    assert split_model("missing++.gguf") == ("missing++.gguf", ""), "to be named as a whole"
+
+
+@needs_model
+def test_a_misspelt_writer_is_told_from_a_missing_file() -> None:
+    with pytest.raises(ConfigError, match=r"Writer cannot be read .*; local:smollm2\+ takes .* or writer"):
+        LocalLLM("smollm2+Writer")
 
 
 @pytest.mark.parametrize("name", ["model.gguf+", "+writer", "smollm2+"])

@@ -6,17 +6,20 @@ import random
 import struct
 from pathlib import Path
 
-HIDDEN, QUERIES = 576, 576
-"""Widths of the embedded model."""
+HIDDEN, VALUES = 576, 192
+"""Widths of the embedded model: of a token, and of the values of its three heads."""
+
+LAYER = 2
+"""Early, so that what an engine remembers of a text differs with and without it in all later layers."""
 
 _F32, _STRING = 6, 8
 _F32_TENSOR = 0
 _ALIGNMENT = 32
 
 
-def write_tiny_adapter(path: Path, *, width: int = HIDDEN) -> Path:
-    """Rank 1, on the queries of the last layer. Another ``width`` than the model's fits no embedded model."""
-    chance = random.Random(0)
+def write_tiny_adapter(path: Path, *, width: int = HIDDEN, seed: int = 0) -> Path:
+    """Rank 1, on the values of one layer. Another ``width`` than the model's fits no embedded model."""
+    chance = random.Random(seed)
     about = [
         ("general.architecture", _STRING, "llama"),
         ("general.type", _STRING, "adapter"),
@@ -24,8 +27,8 @@ def write_tiny_adapter(path: Path, *, width: int = HIDDEN) -> Path:
         ("adapter.lora.alpha", _F32, 64.0),
     ]
     tensors = [
-        ("blk.29.attn_q.weight.lora_a", (width, 1), [chance.gauss(0, 1) for _ in range(width)]),
-        ("blk.29.attn_q.weight.lora_b", (1, QUERIES), [chance.gauss(0, 1) for _ in range(QUERIES)]),
+        (f"blk.{LAYER}.attn_v.weight.lora_a", (width, 1), [chance.gauss(0, 1) for _ in range(width)]),
+        (f"blk.{LAYER}.attn_v.weight.lora_b", (1, VALUES), [chance.gauss(0, 1) for _ in range(VALUES)]),
     ]
     header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(about))
     for key, kind, value in about:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import Request
+from promptdescent.llm.gguf_file import sha256_of
 from promptdescent.text import shared_beginning
 
 
@@ -24,12 +25,24 @@ class EngineKind:
     stepwise: bool
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Idle:
-    """An engine that computes nothing, and what it read last."""
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """A LoRA in a GGUF file, as it was when its digest (SHA-256) was taken."""
 
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Engine:
     server: Any
-    text: str
+    adapters: tuple[Adapter, ...]
+    """Each at the place that requests name it by."""
+    read: str = ""
+    """What it read last."""
+
+    def holds(self, adapter: Adapter | None) -> bool:
+        return adapter is None or adapter in self.adapters
 
 
 class Engines:
@@ -39,86 +52,91 @@ class Engines:
         self.kind = kind
         self.most = most
         """Requests that are computed at once."""
-        self._adapters: list[Path] = []
-        """Each at the place that requests name it by."""
-        self._users: set[int] = set()
+        self._users: dict[int, Adapter | None] = {}
         self._turns = asyncio.Semaphore(most)
-        self._idle: list[_Idle] = []
-        self._given_back = threading.Condition()
+        self._idle: list[_Engine] = []
+        self._changed = threading.Condition()
         self._loading = threading.Lock()
         self._loaded = 0
+        """Engines that are idle, computing, or being loaded."""
 
-    def add(self, adapter: Path | None) -> None:
-        """Have engines hold this adapter too; only where they can (:meth:`can_hold`)."""
-        if adapter is not None and adapter not in self._adapters:
-            self._adapters.append(adapter)
-
-    def can_hold(self, adapter: Path | None) -> bool:
-        """Whether engines hold this adapter, or may still load it: none is loaded yet."""
-        return adapter is None or adapter in self._adapters or not self._loaded
-
-    async def begin(self, user: object) -> None:
-        """Load the first engine, if ``user`` is the first to begin."""
+    async def begin(self, user: object, adapter: Adapter | None = None) -> None:
+        """Load the first engine, if ``user`` is the first to begin, and the adapter. Raises :class:`ConfigError` if
+        llama.cpp cannot use one of them; other users are none the worse for an adapter that fails.
+        """
         if not self._users:
             self._turns = asyncio.Semaphore(self.most)  # belongs to the loop that runs now
-            await asyncio.to_thread(lambda: self._give_back(self._take("")))
-        self._users.add(id(user))
+        self._users.setdefault(id(user))
+        try:
+            await asyncio.to_thread(lambda: self._give_back(self._take("", adapter)))
+        except BaseException:
+            del self._users[id(user)]
+            raise
+        self._users[id(user)] = adapter
 
     async def end(self, user: object) -> None:
         """Wait for what is still being computed, then free the engines, if ``user`` is the last to end."""
-        self._users.discard(id(user))
-        if self._users:
-            return
-        loaded, self._loaded = self._loaded, 0
-        for _ in range(loaded):
-            await asyncio.to_thread(self._take_idle, "")  # llama.cpp frees an engine with the last reference to it
+        self._users.pop(id(user), None)
+        if not self._users:
+            await asyncio.to_thread(self._free)
 
-    async def answer(self, request: Request, adapter: Path | None) -> dict[str, Any]:
+    async def answer(self, request: Request, adapter: Adapter | None) -> dict[str, Any]:
         """What llama.cpp answers, with the adapter or without any."""
-        body = _body(request, reuse=self.kind.stepwise)
-        if self._adapters:
-            body["lora"] = [
-                {"id": place, "scale": 1.0 if path == adapter else 0.0} for place, path in enumerate(self._adapters)
-            ]
         async with self._turns:
-            return await asyncio.to_thread(self._answer, body, f"{adapter}\n{request.whole}")
+            return await asyncio.to_thread(self._answer, request, adapter)
 
-    def _answer(self, body: dict[str, Any], text: str) -> dict[str, Any]:
+    def _answer(self, request: Request, adapter: Adapter | None) -> dict[str, Any]:
         """What llama.cpp answers, in the form of OpenAI's protocol. Blocks, so it runs in a thread."""
-        engine = self._take(text)
+        body = _body(request, reuse=self.kind.stepwise)
+        # What was read with another adapter is of no use, so that it begins differently.
+        read = f"{adapter and adapter.digest}\n{request.whole}"
+        engine = self._take(read, adapter)
+        if engine.adapters:
+            body["lora"] = [
+                {"id": place, "scale": 1.0 if one == adapter else 0.0} for place, one in enumerate(engine.adapters)
+            ]
         try:
-            answer = engine.handle_chat_completions if "messages" in body else engine.handle_completions
-            return dict(answer(body))
+            complete = engine.server.handle_chat_completions if "messages" in body else engine.server.handle_completions
+            return dict(complete(body))
         except RuntimeError as error:
             return {"error": {"code": 400, "message": str(error)}}
         finally:
-            self._give_back(engine, text)
+            self._give_back(replace(engine, read=read))
 
-    def _take(self, text: str) -> Any:
-        """An idle engine, of several the one that read last what begins most like ``text``; a new one if there is none
-        yet, so that a run without concurrency loads only one.
+    def _take(self, text: str, adapter: Adapter | None) -> _Engine:
+        """An engine that holds the adapter: an idle one, of several the one that read last what begins most like
+        ``text``; a new one if there is none yet, so that a run without concurrency loads only one.
         """
-        with self._given_back:
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or self._loaded < self.most)  # a cancelled request may have one
             if self._idle:
-                return self._take_idle(text)
-        with self._loading:
-            if self._loaded < self.most:
-                engine = _load(self.kind, self._adapters)
+                engine = max(self._idle, key=lambda idle: (idle.holds(adapter), shared_beginning(text, idle.read)))
+                self._idle.remove(engine)
+                if engine.holds(adapter):
+                    return engine
+                del engine  # llama.cpp frees it with the last reference to it; another takes its place
+            else:
                 self._loaded += 1
-                return engine
-        return self._take_idle(text)  # a cancelled request still has it
+            adapters = tuple(dict.fromkeys(one for one in (*self._users.values(), adapter) if one is not None))
+        try:
+            with self._loading:
+                return _Engine(server=_load(self.kind, adapters), adapters=adapters)
+        except BaseException:
+            with self._changed:
+                self._loaded -= 1
+                self._changed.notify_all()
+            raise
 
-    def _take_idle(self, text: str) -> Any:
-        with self._given_back:
-            self._given_back.wait_for(lambda: self._idle)
-            idle = max(self._idle, key=lambda idle: shared_beginning(text, idle.text))
-            self._idle.remove(idle)
-            return idle.server
+    def _give_back(self, engine: _Engine) -> None:
+        with self._changed:
+            self._idle.append(engine)
+            self._changed.notify_all()
 
-    def _give_back(self, engine: Any, text: str = "") -> None:
-        with self._given_back:
-            self._idle.append(_Idle(server=engine, text=text))
-            self._given_back.notify()
+    def _free(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._idle) == self._loaded)
+            self._idle.clear()
+            self._loaded = 0
 
 
 def _body(request: Request, *, reuse: bool) -> dict[str, Any]:
@@ -137,10 +155,15 @@ def _body(request: Request, *, reuse: bool) -> dict[str, Any]:
     return body
 
 
-def _load(kind: EngineKind, adapters: Sequence[Path]) -> Any:
-    """A llama.cpp server in this process that computes one request at a time, ``stepwise`` one token at a time."""
+def _load(kind: EngineKind, adapters: Sequence[Adapter]) -> Any:
+    """A llama.cpp server in this process that computes one request at a time, ``stepwise`` one token at a time.
+
+    Raises :class:`ConfigError` for files that llama.cpp cannot use, or an adapter that is another one by now.
+    """
     import xllamacpp
 
+    for adapter in adapters:
+        _check_unchanged(adapter)
     params = xllamacpp.CommonParams()
     params.model.path = str(kind.path)
     params.n_parallel = 1
@@ -152,7 +175,7 @@ def _load(kind: EngineKind, adapters: Sequence[Path]) -> Any:
     if kind.stepwise:
         params.n_ubatch = 1
     # Loaded without effect: a request says which of them it wants.
-    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter.path), 0.0) for adapter in adapters]
     # Each engine keeps its last prompt and no other; whether requests make use of it is theirs to say.
     params.cache_prompt = False
     params.cache_ram_mib = 0
@@ -171,8 +194,20 @@ def _load(kind: EngineKind, adapters: Sequence[Path]) -> Any:
         server.handle_completions({"prompt": "a", "max_tokens": 1})
         return server
     except RuntimeError as error:
-        files = " with ".join(str(path) for path in (kind.path, *adapters))
+        files = " with ".join(str(path) for path in (kind.path, *(adapter.path for adapter in adapters)))
         raise ConfigError(
             f"{files} cannot be loaded by llama.cpp; it may be incomplete, of a newer kind, too large for the memory, "
             "or an adapter of another model"
         ) from error
+
+
+def _check_unchanged(adapter: Adapter) -> None:
+    try:
+        unchanged = sha256_of(adapter.path) == adapter.digest
+    except OSError:
+        unchanged = False
+    if not unchanged:
+        raise ConfigError(
+            f"{adapter.path} has changed or gone since the run began; put the file back and resume the run, or begin "
+            "a new one"
+        )

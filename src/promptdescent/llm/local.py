@@ -15,7 +15,6 @@ replies of the bare model to the last digit. So models of one file share their e
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -23,13 +22,13 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from promptdescent.errors import ConfigError, EndpointFailed, MalformedReply, ModelError, RequestRefused
 from promptdescent.llm.base import LLM, Completion, Request
-from promptdescent.llm.llama import EngineKind, Engines
+from promptdescent.llm.gguf_file import check_gguf, sha256_of
+from promptdescent.llm.llama import Adapter, EngineKind, Engines
 from promptdescent.llm.thoughts import read_reply
 from promptdescent.llm.writer import WRITER, adapter_file
 from promptdescent.records import Finish, Usage
@@ -46,8 +45,6 @@ SMALL_FILE = 512 * 2**20
 
 MOST_ENGINES = 16
 
-_MAGIC = b"GGUF"
-
 
 class LocalLLM:
     """The GGUF file at the path ``model``, or the embedded model ``smollm2``, on this machine's processors; with an
@@ -56,7 +53,7 @@ class LocalLLM:
     ``engines`` is how many requests are computed at once; by default as many as there are processors for files up to
     512 MiB, else one. ``threads`` is how many each engine has; by default one for such files, else all processors.
     ``beside``: other models. The engines of the first that computes the same file are shared, so that it is in memory
-    once; not if they are loaded already and lack the adapter.
+    once.
     Raises :class:`ConfigError` for a file that is missing or is no GGUF, and, with the command that
     adds it, for a missing package.
     """
@@ -76,10 +73,9 @@ class LocalLLM:
         self.name = f"local:{model}"
         base, adapter = split_model(model)
         self._path = embedded_file() if base == SMOLLM2 else Path(base).expanduser()
-        self._adapter = _adapter_of(base, adapter)
-        for path in (self._path, self._adapter):
-            if path is not None:
-                _check_file(path)
+        check_gguf(self._path, wanted="local: takes the path of a GGUF file")
+        self._adapter_path = _adapter_of(base, adapter)
+        self._adapter: Adapter | None = None
         _check_package("xllamacpp")
         processors = _processors()
         small = self._path.stat().st_size <= SMALL_FILE
@@ -93,10 +89,9 @@ class LocalLLM:
         )
         most = engines or (min(processors, MOST_ENGINES) if small else 1)
         others = [model.engines for model in beside if isinstance(model, LocalLLM)]
-        shared = (engines for engines in others if engines.kind == kind and engines.can_hold(self._adapter))
+        shared = (engines for engines in others if engines.kind == kind)
         self.engines: Engines = next(shared, None) or Engines(kind, most=most)
         """What computes the replies, maybe those of other models too."""
-        self.engines.add(self._adapter)
         self._identity: str | None = None
 
     def __repr__(self) -> str:
@@ -116,7 +111,7 @@ class LocalLLM:
     async def prepare(self) -> None:
         """Read the file and load the first engine. Raises :class:`ConfigError` if llama.cpp cannot use it."""
         await self.identify()
-        await self.engines.begin(self)
+        await self.engines.begin(self, self._adapter)
 
     async def identify(self) -> str:
         """The identity, for which the file is read but no engine loaded."""
@@ -126,14 +121,18 @@ class LocalLLM:
             "context": self.engines.kind.context,
             "stepwise": self.engines.kind.stepwise,
         }
-        digest = await asyncio.to_thread(_sha256, self._path)
-        if self._adapter is not None:
-            digest += f"+{await asyncio.to_thread(_sha256, self._adapter)}"
+        digest = await asyncio.to_thread(sha256_of, self._path)
+        if self._adapter_path is not None:
+            path = self._adapter_path
+            self._adapter = Adapter(path=path, digest=await asyncio.to_thread(sha256_of, path))
+            digest += f"+{self._adapter.digest}"
         self._identity = f"gguf:{digest} {json.dumps(settings, sort_keys=True)}"
         return self._identity
 
     async def complete(self, request: Request) -> Completion:
         """Compute one reply. Raises :class:`RequestRefused`, in particular for a prompt that exceeds the context."""
+        if self._identity is None:
+            raise RuntimeError(f"{self.name} computes nothing before prepare()")
         answer = await self.engines.answer(request, self._adapter)
         if "error" in answer:
             raise self._error(answer["error"])
@@ -156,25 +155,32 @@ class LocalLLM:
 
 
 def split_model(model: str) -> tuple[str, str]:
-    """A model's name without ``local:`` as base and adapter; a path with a plus sign that exists is a base alone.
+    """A model's name without ``local:`` as base and adapter. Plus signs may stand in either path: a path that exists
+    is a base alone, else the base is the shortest beginning that is a file or the embedded model's name.
 
     Raises :class:`ConfigError` if one of the two is missing.
     """
-    if "+" not in model or (not model.startswith(f"{SMOLLM2}+") and Path(model).expanduser().exists()):
+    if not model.startswith(f"{SMOLLM2}+") and Path(model).expanduser().exists():
         return model, ""
-    # Whatever follows the embedded model's name is the adapter, plus signs in its path included.
-    base, _, adapter = model.partition("+") if model.startswith(f"{SMOLLM2}+") else model.rpartition("+")
-    if not base or not adapter:
+    if model.startswith("+") or model.endswith("+"):
         raise ConfigError(f"local:{model} is no file, and names no adapter of a model: local:MODEL+ADAPTER does")
-    return base, adapter
+    for place, sign in enumerate(model):
+        base = model[:place]
+        if sign == "+" and (base == SMOLLM2 or Path(base).expanduser().is_file()):
+            return base, model[place + 1 :]
+    return model, ""
 
 
 def _adapter_of(base: str, adapter: str) -> Path | None:
-    """The adapter's file. Raises :class:`ConfigError` for the writer on a model that it was not made for."""
+    """The adapter's file. Raises :class:`ConfigError` for one that is missing or no GGUF, and for the writer on a model
+    that it was not made for.
+    """
     if not adapter:
         return None
     if adapter != WRITER:
-        return Path(adapter).expanduser()
+        path = Path(adapter).expanduser()
+        check_gguf(path, wanted=f"local:{base}+ takes the path of an adapter in a GGUF file, or {WRITER}")
+        return path
     if base != SMOLLM2:
         raise ConfigError(f"the writer is an adapter of {SMOLLM2} and fits no other model; local:{SMOLLM2}+{WRITER}")
     return adapter_file()
@@ -198,18 +204,6 @@ def _read(answer: dict[str, Any], request: Request) -> Completion:
     )
 
 
-def _sha256(path: Path) -> str:
-    status = path.stat()
-    return _digest(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=8)
-def _digest(path: Path, size: int, modified: int) -> str:
-    """Digest of the file; size and time of change are there so that a changed file is read again."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _processors() -> int:
     """Processors that this process may use."""
     try:
@@ -228,16 +222,6 @@ def embedded_file() -> Path:
         if file.suffix == ".gguf":
             return Path(str(file.locate()))
     raise _missing(SMOLLM2_PACKAGE)
-
-
-def _check_file(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); local: takes the path of a GGUF file") from error
-    if magic != _MAGIC:
-        raise ConfigError(f"{path} is no GGUF file; local: takes the path of one")
 
 
 def _check_package(package: str) -> None:
