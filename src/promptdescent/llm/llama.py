@@ -70,7 +70,7 @@ class Engines:
         try:
             await asyncio.to_thread(lambda: self._give_back(self._take("", adapter)))
         except BaseException:
-            del self._users[id(user)]
+            self._users.pop(id(user), None)
             raise
         self._users[id(user)] = adapter
 
