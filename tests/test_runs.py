@@ -237,6 +237,46 @@ def test_notes_that_a_style_has_no_place_for_are_said_to_do_nothing(settings: di
     ] == said
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer_model": "local:smollm2+writer", "optimizer_style": "chat"}, "is asked in the style chat"),
+        ({"optimizer_model": "local:smollm2+writer"}, ""),
+        ({"optimizer_model": "local:smollm2"}, ""),
+        ({"optimizer_model": "local:smollm2+writer", "optimizer_style": "few-shot"}, "is asked in the style few-shot"),
+    ],
+)
+def test_a_style_that_the_prompt_writer_does_not_know_is_said(settings: dict[str, Any], said: str) -> None:
+    spec = RunSpec().with_settings({**TASK, "task_model": "local:smollm2", **settings})
+    notes = [note for note in dry_run(spec, given=Given(rows=rows())).notes if "is asked in the style" in note]
+    assert len(notes) == bool(said)
+    assert all(said in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"task_model": "local:smollm2+writer"}, "writes prompts and does nothing else"),
+        ({"optimizer_model": "local:smollm2+Writer"}, "Writer cannot be read"),
+        ({"optimizer_model": "local:smollm2+/nowhere.gguf"}, "nowhere.gguf cannot be read"),
+        ({"optimizer_model": "local:smollm2+"}, "names no adapter"),
+        ({"task_model": "local:nowhere.gguf"}, "nowhere.gguf cannot be read"),
+        ({"task_model": "local:smollm2", "task_base_url": "http://127.0.0.1:1/v1"}, "takes no --task-base-url"),
+    ],
+)
+def test_a_rehearsal_refuses_models_that_a_run_would_refuse(settings: dict[str, Any], said: str) -> None:
+    spec = RunSpec().with_settings({**TASK, "task_model": "local:smollm2", **settings})
+    with pytest.raises(ConfigError, match=said):
+        dry_run(spec, given=Given(rows=rows()))
+
+
+def test_a_rehearsed_evaluation_does_not_look_for_an_optimizer_model() -> None:
+    spec = RunSpec().with_settings(
+        {**TASK, "task_model": "local:smollm2", "optimizer_model": "local:nowhere.gguf", "evaluate_on": "dev"}
+    )
+    assert dry_run(spec, given=Given(rows=rows())).plan
+
+
 def test_under_a_cap_on_time_calls_are_computed_in_the_order_of_asking(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

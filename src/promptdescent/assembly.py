@@ -12,7 +12,7 @@ from promptdescent.config import Cache, RunSpec, flag
 from promptdescent.errors import ConfigError, DataError
 from promptdescent.input_files import read_mixture, read_prompt, read_text, read_turn
 from promptdescent.llm.base import LLM, Embedder
-from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, check_role, is_remote, open_model
+from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, check_model, check_role, is_remote, open_model
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.limits import Engine, LimitedLLM
@@ -313,8 +313,7 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
             beside=beside,
         )
 
-    for role in spec.roles:
-        check_role(spec.model(role).settings.name.removeprefix(PYTHON), role)
+    check_models(spec, given)
     task_model = given.task_model or named("task")
     optimizer_model = given.optimizer_model
     if spec.evaluate_on:
@@ -334,6 +333,18 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
         remote=_is_remote(spec, given),
         notes=tuple(notes),
     )
+
+
+def check_models(spec: RunSpec, given: Given) -> None:
+    """Raise :class:`ConfigError` for a model that cannot be used in its role, as far as names and files tell."""
+    handed_in = _handed_in(spec, given)
+    for role in spec.roles:
+        model = spec.model(role)
+        if handed_in[role] is not None:
+            check_role(model.settings.name, role)
+        elif role != "optimizer" or not spec.evaluate_on:
+            name = model.settings.name
+            check_model(name, role=role, base_url=model.base_url, api_key_env=model.api_key_env)
 
 
 def cache_mode(model: LLM, wanted: Cache) -> Cache:
@@ -360,13 +371,13 @@ def _asks_endpoints(spec: RunSpec) -> bool:
     return any(not spec.model(role).settings.name.startswith((LOCAL, SIMULATED, PYTHON)) for role in spec.roles)
 
 
-def _is_remote(spec: RunSpec, given: Given) -> bool:
+def _handed_in(spec: RunSpec, given: Given) -> dict[Role, LLM | None]:
     for_both = given.task_model if spec.optimizer_model is None else None
-    handed_in: dict[Role, LLM | None] = {
-        "task": given.task_model,
-        "optimizer": given.optimizer_model or for_both,
-        "judge": given.judge_model,
-    }
+    return {"task": given.task_model, "optimizer": given.optimizer_model or for_both, "judge": given.judge_model}
+
+
+def _is_remote(spec: RunSpec, given: Given) -> bool:
+    handed_in = _handed_in(spec, given)
     for role in spec.roles:
         if handed_in[role] is None:
             model = spec.model(role)

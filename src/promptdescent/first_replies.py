@@ -93,7 +93,8 @@ class ProposalCheck:
         raise UnusableReplies(
             f"none of the first {len(self._replies)} proposals of the optimizer model could be scored: "
             + "; ".join(f"{reason} ({count} times)" for reason, count in reasons)
-            + ". Look at its replies with `promptdescent show`, or choose another --optimizer-model."
+            + ". Look at its replies with `promptdescent show --json`, or choose another --optimizer-model, or an "
+            "--optimizer-style that it knows."
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from promptdescent.assembly import (
     NO_EXTRAS,
     Given,
+    check_models,
     load_task,
     manifest_of,
     open_models,
@@ -27,7 +28,9 @@ from promptdescent.context_check import check_context
 from promptdescent.drift import changed_settings, check_caps, check_files
 from promptdescent.engine import RunSetup
 from promptdescent.errors import ConfigError
+from promptdescent.llm.choose import LOCAL, PYTHON
 from promptdescent.llm.failures import read_limits
+from promptdescent.llm.local import SMOLLM2
 from promptdescent.llm.profile import Profile
 from promptdescent.narrator import Narrator
 from promptdescent.parts.recipe import Recipe
@@ -254,6 +257,7 @@ def dry_run(spec: RunSpec, *, given: Given = NO_EXTRAS) -> DryRun:
 def _planned(spec: RunSpec, given: Given) -> tuple[Task, Recipe, Forecast]:
     """What needs no model, checked. Raises the :class:`InputError` family."""
     read_limits(spec.failure_limit)
+    check_models(spec, given)
     task = load_task(spec, given)
     recipe = recipe_for(spec, given)
     plan = forecast(spec, recipe, task)
@@ -266,11 +270,16 @@ def _idle(spec: RunSpec, recipe: Recipe, task: Task, plan: Forecast) -> tuple[st
     """What is set and may do nothing in the search, in sentences."""
     if not plan.steps:
         return ()
-    found = recipe.notes(dev=len(task.dev))
-    style = spec.model("optimizer").settings.style
-    if spec.notes and style != "chat":
-        return (*found, f"--notes has no effect: the optimizer style {style} has no place for it.")
-    return found
+    found = list(recipe.notes(dev=len(task.dev)))
+    optimizer = spec.model("optimizer").settings
+    if spec.notes and optimizer.style != "chat":
+        found.append(f"--notes has no effect: the optimizer style {optimizer.style} has no place for it.")
+    if optimizer.style != "writer" and optimizer.name.removeprefix(PYTHON).startswith(f"{LOCAL}{SMOLLM2}+"):
+        found.append(
+            f"{optimizer.name} is asked in the style {optimizer.style}. The prompt writer, and adapters of its "
+            "training, know no form but that of --optimizer-style writer."
+        )
+    return tuple(found)
 
 
 def _cut(plan: Forecast) -> str:

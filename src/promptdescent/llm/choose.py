@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM
 from promptdescent.llm.endpoint import is_loopback
-from promptdescent.llm.local import SMOLLM2, LocalLLM
+from promptdescent.llm.local import SMOLLM2, LocalLLM, check_files
 from promptdescent.llm.openai_compatible import OpenAICompatible
 from promptdescent.llm.ray_actors import RayLocalLLM
 from promptdescent.llm.simulated import preset_named, simulated
@@ -44,16 +44,12 @@ def open_model(
     Nothing is loaded or called yet. Raises :class:`ConfigError` for a name that cannot be used, and
     :class:`KeyRefused` for a key that is missing.
     """
-    in_process = name.startswith((LOCAL, SIMULATED))
-    if in_process and (base_url or api_key_env):
-        given = f"--{role}-base-url" if base_url else f"--{role}-api-key-env"
-        raise ConfigError(f"{name} runs in this process and takes no {given}")
+    check_model(name, role=role, base_url=base_url, api_key_env=api_key_env)
     if name.startswith(PYTHON):
         raise ConfigError(
             f"the {role} model {name} was handed in from Python: hand it in there again, as {role}_model of "
             "promptdescent.resume, or of promptdescent.explain_run for an explanation"
         )
-    check_role(name, role)
     if name.startswith(LOCAL):
         model = name.removeprefix(LOCAL)
         if ray is None or role != "task":
@@ -67,11 +63,22 @@ def open_model(
     return endpoint
 
 
+def check_model(name: str, *, role: Role, base_url: str | None, api_key_env: str | None) -> None:
+    """What can be known without opening it. Raises :class:`ConfigError` for a name that cannot be used, or not so."""
+    in_process = name.startswith((LOCAL, SIMULATED))
+    if in_process and (base_url or api_key_env):
+        given = f"--{role}-base-url" if base_url else f"--{role}-api-key-env"
+        raise ConfigError(f"{name} runs in this process and takes no {given}")
+    check_role(name, role)
+    if name.startswith(LOCAL):
+        check_files(name.removeprefix(LOCAL))
+
+
 def check_role(name: str, role: Role) -> None:
     """Raise :class:`ConfigError` if the model is the prompt writer and the role is another than the optimizer's."""
-    if name == WRITER_MODEL and role != "optimizer":
+    if name.removeprefix(PYTHON) == WRITER_MODEL and role != "optimizer":
         raise ConfigError(
-            f"{name} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model"
+            f"{WRITER_MODEL} writes prompts and does nothing else; --{role}-model local:{SMOLLM2} is the bare model"
         )
 
 

@@ -71,9 +71,9 @@ class LocalLLM:
         beside: Sequence[LLM] = (),
     ) -> None:
         self.name = f"local:{model}"
+        check_files(model)
         base, adapter = split_model(model)
         self._path = embedded_file() if base == SMOLLM2 else Path(base).expanduser()
-        check_gguf(self._path, wanted="local: takes the path of a GGUF file")
         self._adapter_path = _adapter_of(base, adapter)
         self._adapter: Adapter | None = None
         _check_package("xllamacpp")
@@ -171,16 +171,24 @@ def split_model(model: str) -> tuple[str, str]:
     return model, ""
 
 
-def _adapter_of(base: str, adapter: str) -> Path | None:
-    """The adapter's file. Raises :class:`ConfigError` for one that is missing or no GGUF, and for the writer on a model
-    that it was not made for.
+def check_files(model: str) -> None:
+    """Raise :class:`ConfigError` for a model's name without ``local:`` whose files are missing or no GGUF; the embedded
+    model is not looked for.
     """
+    base, adapter = split_model(model)
+    if base != SMOLLM2:
+        check_gguf(Path(base).expanduser(), wanted=f"local: takes the path of a GGUF file, or {SMOLLM2}")
+    path = _adapter_of(base, adapter)
+    if path is not None:
+        check_gguf(path, wanted=f"local:{base}+ takes the path of an adapter in a GGUF file, or {WRITER}")
+
+
+def _adapter_of(base: str, adapter: str) -> Path | None:
+    """The adapter's file. Raises :class:`ConfigError` for the writer on a model that it was not made for."""
     if not adapter:
         return None
     if adapter != WRITER:
-        path = Path(adapter).expanduser()
-        check_gguf(path, wanted=f"local:{base}+ takes the path of an adapter in a GGUF file, or {WRITER}")
-        return path
+        return Path(adapter).expanduser()
     if base != SMOLLM2:
         raise ConfigError(f"the writer is an adapter of {SMOLLM2} and fits no other model; local:{SMOLLM2}+{WRITER}")
     return adapter_file()
