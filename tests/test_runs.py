@@ -257,24 +257,39 @@ def test_a_style_that_the_prompt_writer_does_not_know_is_said(settings: dict[str
     ("settings", "said"),
     [
         ({"task_model": "local:smollm2+writer"}, "writes prompts and does nothing else"),
-        ({"optimizer_model": "local:smollm2+Writer"}, "Writer cannot be read"),
-        ({"optimizer_model": "local:smollm2+/nowhere.gguf"}, "nowhere.gguf cannot be read"),
+        ({"judge_model": "local:smollm2+writer", "metric": "judge"}, "writes prompts and does nothing else"),
         ({"optimizer_model": "local:smollm2+"}, "names no adapter"),
-        ({"task_model": "local:nowhere.gguf"}, "nowhere.gguf cannot be read"),
         ({"task_model": "local:smollm2", "task_base_url": "http://127.0.0.1:1/v1"}, "takes no --task-base-url"),
     ],
 )
-def test_a_rehearsal_refuses_models_that_a_run_would_refuse(settings: dict[str, Any], said: str) -> None:
+def test_a_rehearsal_refuses_models_that_no_run_takes(settings: dict[str, Any], said: str) -> None:
     spec = RunSpec().with_settings({**TASK, "task_model": "local:smollm2", **settings})
     with pytest.raises(ConfigError, match=said):
         dry_run(spec, given=Given(rows=rows()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer_model": "local:smollm2+Writer"}, ["Writer cannot be read"]),
+        ({"optimizer_model": "local:smollm2+/nowhere.gguf"}, ["nowhere.gguf cannot be read"]),
+        ({"task_model": "local:here.gguf", "optimizer_model": "local:there.gguf"}, ["here.gguf", "there.gguf"]),
+        ({"task_model": "local:here.gguf"}, ["here.gguf cannot be read"]),
+        ({"optimizer_model": "local:smollm2+writer"}, []),
+    ],
+)
+def test_a_rehearsal_says_what_is_missing_on_this_machine(settings: dict[str, Any], said: list[str]) -> None:
+    spec = RunSpec().with_settings({**TASK, "task_model": "local:smollm2", **settings})
+    notes = [note for note in dry_run(spec, given=Given(rows=rows())).notes if "would be refused" in note]
+    assert len(notes) == len(said)
+    assert all(file in note for file, note in zip(said, notes, strict=True))
 
 
 def test_a_rehearsed_evaluation_does_not_look_for_an_optimizer_model() -> None:
     spec = RunSpec().with_settings(
         {**TASK, "task_model": "local:smollm2", "optimizer_model": "local:nowhere.gguf", "evaluate_on": "dev"}
     )
-    assert dry_run(spec, given=Given(rows=rows())).plan
+    assert not [note for note in dry_run(spec, given=Given(rows=rows())).notes if "nowhere.gguf" in note]
 
 
 def test_under_a_cap_on_time_calls_are_computed_in_the_order_of_asking(

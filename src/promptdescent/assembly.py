@@ -8,11 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptdescent.config import Cache, RunSpec, flag
+from promptdescent.config import Cache, ModelSpec, RunSpec, flag
 from promptdescent.errors import ConfigError, DataError
 from promptdescent.input_files import read_mixture, read_prompt, read_text, read_turn
 from promptdescent.llm.base import LLM, Embedder
-from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, check_model, check_role, is_remote, open_model
+from promptdescent.llm.choose import (
+    LOCAL,
+    PYTHON,
+    SIMULATED,
+    check_model,
+    check_role,
+    is_remote,
+    open_model,
+)
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.limits import Engine, LimitedLLM
@@ -336,15 +344,19 @@ def open_models(spec: RunSpec, task: Task, given: Given) -> Models:
 
 
 def check_models(spec: RunSpec, given: Given) -> None:
-    """Raise :class:`ConfigError` for a model that cannot be used in its role, as far as names and files tell."""
+    """Raise :class:`ConfigError` for a model that cannot be used in its role, as far as its name tells."""
+    for role, llm in _handed_in(spec, given).items():
+        if llm is not None:
+            check_role(spec.model(role).settings.name, role)
+    for model in to_open(spec, given):
+        check_model(model.settings.name, role=model.role, base_url=model.base_url, api_key_env=model.api_key_env)
+
+
+def to_open(spec: RunSpec, given: Given) -> list[ModelSpec]:
+    """Models that a run opens by their names. An evaluation asks no optimizer model."""
     handed_in = _handed_in(spec, given)
-    for role in spec.roles:
-        model = spec.model(role)
-        if handed_in[role] is not None:
-            check_role(model.settings.name, role)
-        elif role != "optimizer" or not spec.evaluate_on:
-            name = model.settings.name
-            check_model(name, role=role, base_url=model.base_url, api_key_env=model.api_key_env)
+    roles = [role for role in spec.roles if handed_in[role] is None and not (role == "optimizer" and spec.evaluate_on)]
+    return [spec.model(role) for role in roles]
 
 
 def cache_mode(model: LLM, wanted: Cache) -> Cache:

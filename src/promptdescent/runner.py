@@ -22,13 +22,14 @@ from promptdescent.assembly import (
     rebuild_task,
     recipe_for,
     recorded_recipe,
+    to_open,
 )
 from promptdescent.config import RAISABLE, RunSpec, flag
 from promptdescent.context_check import check_context
 from promptdescent.drift import changed_settings, check_caps, check_files
 from promptdescent.engine import RunSetup
 from promptdescent.errors import ConfigError
-from promptdescent.llm.choose import LOCAL, PYTHON
+from promptdescent.llm.choose import LOCAL, PYTHON, missing_file
 from promptdescent.llm.failures import read_limits
 from promptdescent.llm.local import SMOLLM2
 from promptdescent.llm.profile import Profile
@@ -245,20 +246,23 @@ class DryRun:
 
 
 def dry_run(spec: RunSpec, *, given: Given = NO_EXTRAS) -> DryRun:
-    """Plan ``spec`` and check what can be checked without a model: nothing is opened, sent or recorded.
+    """Plan ``spec`` and check what can be checked without a model: nothing is opened, sent or recorded. Files of models
+    may be on another machine; those that are missing on this one are noted.
 
     Raises the :class:`InputError` family.
     """
     task, recipe, plan = _planned(spec, given)
+    reasons = dict.fromkeys(missing_file(model.settings.name) for model in to_open(spec, given))
+    missing = (f"On this machine the run would be refused: {reason}." for reason in reasons if reason)
     idle = _idle(spec, recipe, task, plan)
-    return DryRun(plan=plan, notes=(*task.notes, *idle, _announcement(plan, spec, recipe, task)))
+    return DryRun(plan=plan, notes=(*task.notes, *missing, *idle, _announcement(plan, spec, recipe, task)))
 
 
 def _planned(spec: RunSpec, given: Given) -> tuple[Task, Recipe, Forecast]:
     """What needs no model, checked. Raises the :class:`InputError` family."""
     read_limits(spec.failure_limit)
-    check_models(spec, given)
     task = load_task(spec, given)
+    check_models(spec, given)
     recipe = recipe_for(spec, given)
     plan = forecast(spec, recipe, task)
     if not spec.evaluate_on:

@@ -241,7 +241,7 @@ def test_base_and_adapter_are_told_apart(tmp_path: Path, monkeypatch: pytest.Mon
 
 @needs_model
 def test_a_misspelt_writer_is_told_from_a_missing_file() -> None:
-    with pytest.raises(ConfigError, match=r"Writer cannot be read .*; local:smollm2\+ takes .* or writer"):
+    with pytest.raises(ConfigError, match=r"Writer cannot be read .*; local:MODEL\+ADAPTER takes .* or writer"):
         LocalLLM("smollm2+Writer")
 
 

@@ -72,9 +72,8 @@ class LocalLLM:
     ) -> None:
         self.name = f"local:{model}"
         check_files(model)
-        base, adapter = split_model(model)
-        self._path = embedded_file() if base == SMOLLM2 else Path(base).expanduser()
-        self._adapter_path = _adapter_of(base, adapter)
+        path, self._adapter_path = model_files(model)
+        self._path = path or embedded_file()
         self._adapter: Adapter | None = None
         _check_package("xllamacpp")
         processors = _processors()
@@ -85,7 +84,7 @@ class LocalLLM:
             threads=self.threads,
             context=context,
             # Weights in the format of the embedded model are read hardly faster in batches, so that little is lost.
-            stepwise=base == SMOLLM2,
+            stepwise=path is None,
         )
         most = engines or (min(processors, MOST_ENGINES) if small else 1)
         others = [model.engines for model in beside if isinstance(model, LocalLLM)]
@@ -175,23 +174,25 @@ def check_files(model: str) -> None:
     """Raise :class:`ConfigError` for a model's name without ``local:`` whose files are missing or no GGUF; the embedded
     model is not looked for.
     """
+    base, adapter = model_files(model)
+    if base is not None:
+        check_gguf(base, wanted=f"local: takes the path of a GGUF file, or {SMOLLM2}")
+    if adapter is not None:
+        check_gguf(adapter, wanted=f"local:MODEL+ADAPTER takes the path of an adapter in a GGUF file, or {WRITER}")
+
+
+def model_files(model: str) -> tuple[Path | None, Path | None]:
+    """The files of a model's name without ``local:``, if they exist: the model's, None for the embedded one, and the
+    adapter's, None without any. Raises :class:`ConfigError` for half a name, and for the writer on another model than
+    it was made for.
+    """
     base, adapter = split_model(model)
-    if base != SMOLLM2:
-        check_gguf(Path(base).expanduser(), wanted=f"local: takes the path of a GGUF file, or {SMOLLM2}")
-    path = _adapter_of(base, adapter)
-    if path is not None:
-        check_gguf(path, wanted=f"local:{base}+ takes the path of an adapter in a GGUF file, or {WRITER}")
-
-
-def _adapter_of(base: str, adapter: str) -> Path | None:
-    """The adapter's file. Raises :class:`ConfigError` for the writer on a model that it was not made for."""
-    if not adapter:
-        return None
+    file = None if base == SMOLLM2 else Path(base).expanduser()
     if adapter != WRITER:
-        return Path(adapter).expanduser()
-    if base != SMOLLM2:
+        return file, Path(adapter).expanduser() if adapter else None
+    if file is not None:
         raise ConfigError(f"the writer is an adapter of {SMOLLM2} and fits no other model; local:{SMOLLM2}+{WRITER}")
-    return adapter_file()
+    return None, adapter_file()
 
 
 def _read(answer: dict[str, Any], request: Request) -> Completion:
