@@ -115,10 +115,9 @@ def _measure(adapters: Sequence[str], jobs: Sequence[Job], scores: Mapping[str, 
     kept = [job for job in jobs if job.name in HELD_BACK and worth_measuring(job, scores[job.name])]
     print(f"{len(kept)} jobs held back: {', '.join(job.name for job in kept)}")
     for adapter in adapters:
-        as_scored, shuffled = (
-            asyncio.run(measure(adapter, kept, scores, shuffled=shuffled)) for shuffled in (False, True)
-        )
+        as_scored = asyncio.run(measure(adapter, kept, scores))
         _say(adapter, as_scored)
+        shuffled = asyncio.run(measure(adapter, kept, scores, shuffled=True))
         _say(f"{adapter}, scores shuffled", shuffled)
         for field in fields(Measured):
             changes = [getattr(shuffled[job], field.name) - getattr(as_scored[job], field.name) for job in shuffled]

@@ -61,7 +61,10 @@ async def measure(
 ) -> dict[str, Measured]:
     """By job, means over the budgets; all jobs are worth measuring. ``adapter``: ``writer`` or the path of one.
     ``shuffled``: of the two past prompts that are shown, a poor and a better one, each has the other's score.
+    Raises ValueError for no jobs.
     """
+    if not jobs:
+        raise ValueError("no job to measure on")
     task_model = LocalLLM(TASK_MODEL.removeprefix("local:"))
     writer = LocalLLM(f"{TASK_MODEL.removeprefix('local:')}+{adapter}", beside=(task_model,))
     await task_model.prepare()

@@ -12,15 +12,7 @@ from promptdescent.config import Cache, ModelSpec, RunSpec, flag
 from promptdescent.errors import ConfigError, DataError
 from promptdescent.input_files import read_mixture, read_prompt, read_text, read_turn
 from promptdescent.llm.base import LLM, Embedder
-from promptdescent.llm.choose import (
-    LOCAL,
-    PYTHON,
-    SIMULATED,
-    check_model,
-    check_role,
-    is_remote,
-    open_model,
-)
+from promptdescent.llm.choose import LOCAL, PYTHON, SIMULATED, check_model, check_role, is_remote, open_model
 from promptdescent.llm.concurrency import FIRST_LEVEL, AdaptiveSlots, FixedSlots, Slots
 from promptdescent.llm.function import FunctionLLM
 from promptdescent.llm.limits import Engine, LimitedLLM

@@ -252,6 +252,7 @@ def dry_run(spec: RunSpec, *, given: Given = NO_EXTRAS) -> DryRun:
     Raises the :class:`InputError` family.
     """
     task, recipe, plan = _planned(spec, given)
+    check_models(spec, given)
     reasons = dict.fromkeys(missing_file(model.settings.name) for model in to_open(spec, given))
     missing = (f"On this machine the run would be refused: {reason}." for reason in reasons if reason)
     idle = _idle(spec, recipe, task, plan)
@@ -262,7 +263,6 @@ def _planned(spec: RunSpec, given: Given) -> tuple[Task, Recipe, Forecast]:
     """What needs no model, checked. Raises the :class:`InputError` family."""
     read_limits(spec.failure_limit)
     task = load_task(spec, given)
-    check_models(spec, given)
     recipe = recipe_for(spec, given)
     plan = forecast(spec, recipe, task)
     if not spec.evaluate_on:
@@ -271,7 +271,7 @@ def _planned(spec: RunSpec, given: Given) -> tuple[Task, Recipe, Forecast]:
 
 
 def _idle(spec: RunSpec, recipe: Recipe, task: Task, plan: Forecast) -> tuple[str, ...]:
-    """What is set and may do nothing in the search, in sentences."""
+    """What is set and may do nothing in the search, or no good, in sentences."""
     if not plan.steps:
         return ()
     found = list(recipe.notes(dev=len(task.dev)))

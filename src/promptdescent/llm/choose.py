@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from promptdescent.errors import ConfigError
 from promptdescent.llm.base import LLM
 from promptdescent.llm.endpoint import is_loopback
-from promptdescent.llm.local import SMOLLM2, LocalLLM, check_files, model_files
+from promptdescent.llm.local import SMOLLM2, LocalLLM, existing_files, model_files
 from promptdescent.llm.openai_compatible import OpenAICompatible
 from promptdescent.llm.ray_actors import RayLocalLLM
 from promptdescent.llm.simulated import preset_named, simulated
@@ -78,7 +78,7 @@ def missing_file(name: str) -> str:
     """Why a model's files cannot be used on this machine; empty if they can, or if it has none."""
     if name.startswith(LOCAL):
         try:
-            check_files(name.removeprefix(LOCAL))
+            existing_files(name.removeprefix(LOCAL))
         except ConfigError as error:
             return str(error)
     return ""

@@ -72,6 +72,7 @@ class Engines:
         except BaseException:
             self._users.pop(id(user), None)
             raise
+        # Known to others only now: whatever they load holds all that is in use, and this one might have failed.
         self._users[id(user)] = adapter
 
     async def end(self, user: object) -> None:

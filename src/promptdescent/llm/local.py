@@ -71,8 +71,7 @@ class LocalLLM:
         beside: Sequence[LLM] = (),
     ) -> None:
         self.name = f"local:{model}"
-        check_files(model)
-        path, self._adapter_path = model_files(model)
+        path, self._adapter_path = existing_files(model)
         self._path = path or embedded_file()
         self._adapter: Adapter | None = None
         _check_package("xllamacpp")
@@ -170,15 +169,16 @@ def split_model(model: str) -> tuple[str, str]:
     return model, ""
 
 
-def check_files(model: str) -> None:
-    """Raise :class:`ConfigError` for a model's name without ``local:`` whose files are missing or no GGUF; the embedded
-    model is not looked for.
+def existing_files(model: str) -> tuple[Path | None, Path | None]:
+    """:func:`model_files`, each looked at; the embedded model is not looked for. Raises :class:`ConfigError` also for a
+    file that is missing or no GGUF.
     """
     base, adapter = model_files(model)
     if base is not None:
         check_gguf(base, wanted=f"local: takes the path of a GGUF file, or {SMOLLM2}")
     if adapter is not None:
         check_gguf(adapter, wanted=f"local:MODEL+ADAPTER takes the path of an adapter in a GGUF file, or {WRITER}")
+    return base, adapter
 
 
 def model_files(model: str) -> tuple[Path | None, Path | None]:
